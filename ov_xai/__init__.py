@@ -1,0 +1,54 @@
+"""Saliency maps inside OpenVINO models: one inference returns the predictions and where they come from."""
+
+from ov_xai.errors import (
+    DeviceError,
+    InputError,
+    ModelMismatchError,
+    ModelReadError,
+    OutputError,
+    RequestError,
+    SelfCheckError,
+    UnsupportedModelError,
+    XaiError,
+)
+from ov_xai.graph.manifest import Manifest, read_manifest
+from ov_xai.insertion import insert, remove, save
+from ov_xai.inspection import Inspection, inspect
+from ov_xai.request import InsertionRequest, Mask, Method, Normalise, Score
+from ov_xai.runtime.explanation import Explanation, Prediction, RenderOptions
+from ov_xai.runtime.preprocessing import InputColor, Overrides, Resize
+from ov_xai.runtime.session import ClassChoice, Session
+from ov_xai.version import __version__
+
+__all__ = [
+    "ClassChoice",
+    "DeviceError",
+    "Explanation",
+    "InputColor",
+    "InputError",
+    "InsertionRequest",
+    "Inspection",
+    "Manifest",
+    "Mask",
+    "Method",
+    "ModelMismatchError",
+    "ModelReadError",
+    "Normalise",
+    "OutputError",
+    "Overrides",
+    "Prediction",
+    "RenderOptions",
+    "RequestError",
+    "Resize",
+    "Score",
+    "SelfCheckError",
+    "Session",
+    "UnsupportedModelError",
+    "XaiError",
+    "__version__",
+    "insert",
+    "inspect",
+    "read_manifest",
+    "remove",
+    "save",
+]

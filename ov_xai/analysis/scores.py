@@ -1,0 +1,177 @@
+"""Which output holds the class scores, and where its logits are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import openvino as ov
+
+from ov_xai.analysis.axes import Layout, Role, batch_axis, has_role, is_spatial
+from ov_xai.analysis.propagation import Layouts
+from ov_xai.errors import ModelMismatchError, UnsupportedModelError
+from ov_xai.graph.view import GraphView, is_float, node_key, port, shape_text, sizes
+
+#: Ops that only rearrange: what comes out holds the same numbers.
+VIEW_OPS = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Transpose", "Convert", "Identity"})
+#: Ops that choose among scores; what follows them is a decision, not a score.
+DECISION_OPS = frozenset(
+    (
+        "TopK NonMaxSuppression MulticlassNms MatrixNms NMSRotated DetectionOutput Proposal NonZero "
+        "ExperimentalDetectronDetectionOutput GenerateProposals Bucketize Unique"
+    ).split()
+)
+OUTPUT_NAMES_OF_MAPS = frozenset({"saliency_map", "feature_vector", "saliency_classes"})
+
+
+class Activation(str, Enum):
+    """What turns logits into probabilities at the end of the model."""
+
+    SOFTMAX = "softmax"
+    SIGMOID = "sigmoid"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The class scores of a classifier, as ports of the analysed graph.
+
+    Attributes:
+        output: index of the model output that carries them.
+        logits: output of the last op before any final activation.
+        probabilities: output of that activation; None when the model ends with logits.
+        activation: what the activation is.
+        class_axis: index of the class axis in `logits`.
+        classes: number of classes K.
+    """
+
+    output: int
+    logits: ov.Output
+    probabilities: ov.Output | None
+    activation: Activation
+    class_axis: int
+    classes: int
+
+
+def find_scores(view: GraphView, layouts: Layouts, wanted: str | None = None, label_count: int | None = None) -> Scores:
+    """Return the scores of a classifier.
+
+    With several candidates, an output that another one is computed from is dropped unless the other only activates
+    it, then one whose class count is the label count is preferred, then the first.
+
+    Raises:
+        ModelMismatchError: `wanted` names no output, or one without class scores.
+        UnsupportedModelError: no output holds class scores.
+    """
+    outputs = view.model.outputs
+    if wanted is not None:
+        index = _named_output(view.model, wanted)
+        scores = _as_scores(view, layouts, index)
+        if scores is None:
+            raise ModelMismatchError(
+                f"Output '{wanted}' {shape_text(outputs[index])} holds no class scores; expected [N, classes], "
+                "computed from the image. Give another --score-output."
+            )
+        return scores
+    candidates = [scores for index in range(len(outputs)) if (scores := _as_scores(view, layouts, index)) is not None]
+    if not candidates:
+        raise _no_scores(view, layouts)
+    candidates = _deepest(view, candidates)
+    fitting = [scores for scores in candidates if scores.classes == label_count]
+    return (fitting or candidates)[0]
+
+
+def output_names(model: ov.Model) -> list[str]:
+    """Return one name per output: its tensor name, or the name of its producer, or its index."""
+    return [
+        min(output.get_names(), default="") or output.get_node().input_value(0).get_node().get_friendly_name()
+        for output in model.outputs
+    ]
+
+
+def _named_output(model: ov.Model, wanted: str) -> int:
+    names = output_names(model)
+    for index, output in enumerate(model.outputs):
+        if wanted in output.get_names() or wanted == names[index] or wanted == str(index):
+            return index
+    raise ModelMismatchError(f"Output '{wanted}' does not exist; the outputs are: {', '.join(names)} (or their index).")
+
+
+def _as_scores(view: GraphView, layouts: Layouts, index: int) -> Scores | None:
+    result = view.model.outputs[index]
+    if result.get_names() & OUTPUT_NAMES_OF_MAPS:
+        return None
+    source = result.get_node().input_value(0)
+    layout = layouts.get(port(source))
+    if layout is None or not is_float(source) or _class_axis(source, layout) is None:
+        return None
+    if any(view.node(key).get_type_name() in DECISION_OPS for key in view.ancestors([source.get_node()])):
+        return None
+    logits, probabilities, activation = _strip_activation(source)
+    axis = _class_axis(logits, layouts[port(logits)])
+    extents = sizes(logits)
+    if axis is None or extents is None:
+        return None
+    classes = extents[axis]
+    return None if classes is None else Scores(index, logits, probabilities, activation, axis, classes)
+
+
+def _class_axis(source: ov.Output, layout: Layout) -> int | None:
+    """Return the only axis that is neither batch nor of extent one; None when there is not exactly one."""
+    extents = sizes(source) or []
+    batch = batch_axis(layout)
+    axes = [axis for axis, extent in enumerate(extents) if extent != 1 and axis != batch]
+    if len(axes) > 1 or not extents:
+        return None
+    if not axes:
+        # A single class: the last axis that is not the batch.
+        rest = [axis for axis in range(len(extents)) if axis != batch]
+        return rest[-1] if rest else None
+    (axis,) = axes
+    return None if extents[axis] is None or has_role(layout[axis], Role.BATCH) else axis
+
+
+def _strip_activation(source: ov.Output) -> tuple[ov.Output, ov.Output | None, Activation]:
+    """Walk back through views and one activation; return (logits, probabilities, activation)."""
+    current = source
+    while current.get_node().get_type_name() in VIEW_OPS:
+        current = current.get_node().input_value(0)
+    kind = current.get_node().get_type_name()
+    if kind in ("Softmax", "LogSoftmax"):
+        return current.get_node().input_value(0), source, Activation.SOFTMAX
+    if kind == "Sigmoid":
+        return current.get_node().input_value(0), source, Activation.SIGMOID
+    return source, None, Activation.NONE
+
+
+def _deepest(view: GraphView, candidates: list[Scores]) -> list[Scores]:
+    kept = []
+    for scores in candidates:
+        key = node_key(scores.logits.get_node())
+        others = [other for other in candidates if port(other.logits) != port(scores.logits)]
+        if not any(key in view.ancestors([other.logits.get_node()]) for other in others):
+            kept.append(scores)
+    return kept or candidates
+
+
+def _no_scores(view: GraphView, layouts: Layouts) -> UnsupportedModelError:
+    described = ", ".join(
+        f"{name} {shape_text(output)}"
+        for name, output in zip(output_names(view.model), view.model.outputs, strict=True)
+    )
+    decision = next((node for node in view.ops if node.get_type_name() in DECISION_OPS), None)
+    producers = [output.get_node().input_value(0) for output in view.model.outputs]
+    spatial = any(is_spatial(layouts[port(source)]) for source in producers if port(source) in layouts)
+    depth = max((len(sizes(source) or []) for source in producers), default=0)
+    if decision is not None or depth >= 3 or len(producers) > 1:
+        what = "a segmentation model" if spatial and decision is None and len(producers) == 1 else "a detector"
+        return UnsupportedModelError(
+            f"The outputs look like those of {what}: {described}; this version patches classifiers, whose scores are "
+            "[N, classes]",
+            node=decision.get_friendly_name() if decision is not None else None,
+            remedy="If one output does hold class scores, name it with --score-output.",
+        )
+    return UnsupportedModelError(
+        f"No output holds class scores: found {described}, expected [N, classes] computed from the image",
+        remedy="Name the right output with --score-output, or export the model with its classification head.",
+    )

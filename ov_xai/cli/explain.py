@@ -1,0 +1,213 @@
+"""`ov-xai explain`: maps and overlays for a folder of photos."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from tqdm import tqdm
+
+from ov_xai.cli.options import METHOD, make_request
+from ov_xai.errors import EXIT_OK, EXIT_PARTIAL, RequestError
+from ov_xai.explaining import ready_model, require_class_maps, settings_digest
+from ov_xai.graph.manifest import Manifest
+from ov_xai.request import Method, Normalise, parse_word
+from ov_xai.runtime.dump import DumpOptions, Record, Summary, explain_folder
+from ov_xai.runtime.explanation import RenderOptions
+from ov_xai.runtime.images import find_images
+from ov_xai.runtime.labels import read_label_file
+from ov_xai.runtime.preprocessing import InputColor, Overrides, Resize
+from ov_xai.runtime.rendering import COLORMAPS
+from ov_xai.runtime.report import ReportHead, write_report
+from ov_xai.runtime.session import ALL, PREDICTIONS, ClassChoice, Session
+
+_GROUPS = ("ALL", "PREDICTIONS", "IMAGE")
+
+
+@click.command()
+@click.option(
+    "-m", "--model", "--load-weights", required=True, type=click.Path(path_type=Path), help="Patched or plain model."
+)
+@click.option(
+    "-i", "--input", "source", required=True, type=click.Path(path_type=Path), help="Image, or folder of images."
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), default="saliency_dump", show_default=True)
+@click.option("--explain-algorithm", "method", type=METHOD, default="auto", help="Saliency method; OTX names work too.")
+@click.option("--classes", metavar="predictions|all|NAME,...", help="Classes to explain.  [default: predictions]")
+@click.option("--explain-all-classes", is_flag=True, help="The same as --classes all.")
+@click.option(
+    "--target-explain-group",
+    type=click.Choice(_GROUPS, case_sensitive=False),
+    help="OTX name of --classes; IMAGE is one map per image.",
+)
+@click.option(
+    "--confidence-threshold",
+    type=float,
+    default=0.3,
+    show_default=True,
+    help="Of predicted classes; the best one always counts.",
+)
+@click.option("--top-k", type=int, metavar="T", help="At most T classes per image.")
+@click.option(
+    "--process-saliency-maps/--no-process-saliency-maps",
+    "rendered",
+    default=True,
+    show_default=True,
+    help="Pictures, or raw maps as .npy and .tiff.",
+)
+@click.option(
+    "--overlay-weight",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Part of the map in an overlay.",
+)
+@click.option("--colormap", type=click.Choice(list(COLORMAPS), case_sensitive=False), default="jet", show_default=True)
+@click.option(
+    "--crop-padded-map/--no-crop-padded-map", default=None, help="Leave out padding.  [default: when letterboxed]"
+)
+@click.option("--mean", metavar="M,...", help="Subtracted from 0..255 values: 1 number, or 1 per channel.")
+@click.option("--scale", metavar="S,...", help="Divided by: 1 number, or 1 per channel.")
+@click.option(
+    "--resize",
+    type=click.Choice(["standard", "fit_to_window", "fit_to_window_letterbox", "crop"]),
+    help="How a photo is brought to the input's size.",
+)
+@click.option(
+    "--input-color", type=click.Choice(["rgb", "bgr"], case_sensitive=False), help="Channel order the model expects."
+)
+@click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="One label a line, in output order.")
+@click.option("--device", default="CPU", show_default=True, help="OpenVINO device.")
+@click.option("-j", "--requests", type=click.IntRange(1), help="Inferences in flight.  [default: OpenVINO's choice]")
+@click.option("--resume", is_flag=True, help="Keep what an earlier run with the same settings wrote.")
+@click.option("--report", is_flag=True, help="Also write report.html, one page with everything.")
+def explain(
+    *,
+    model: Path,
+    source: Path,
+    output: Path,
+    method: Method | None,
+    classes: str | None,
+    explain_all_classes: bool,
+    target_explain_group: str | None,
+    confidence_threshold: float,
+    top_k: int | None,
+    rendered: bool,
+    overlay_weight: float,
+    colormap: str,
+    crop_padded_map: bool | None,
+    mean: str | None,
+    scale: str | None,
+    resize: str | None,
+    input_color: str | None,
+    labels: Path | None,
+    device: str,
+    requests: int | None,
+    resume: bool,
+    report: bool,
+) -> int:
+    """Explain a photo or a folder of photos: per image and class a saliency map and an overlay."""
+    if report and not rendered:
+        raise RequestError("--report shows rendered maps. Drop --no-process-saliency-maps or --report.")
+    if target_explain_group == "IMAGE" and method is None:
+        method = Method.ACTIVATION_MAP
+    choice = ClassChoice(parse_classes(classes, explain_all_classes, target_explain_group), confidence_threshold, top_k)
+    overrides = Overrides(
+        parse_numbers("--mean", mean),
+        parse_numbers("--scale", scale),
+        None if resize is None else Resize(resize),
+        None if input_color is None else InputColor(input_color.lower()),
+    )
+    given = None if labels is None else read_label_file(labels)
+    patched = ready_model(model, make_request(method=method, normalise=_normalise(rendered).value))
+    require_class_maps(patched, choice)
+    session = Session(patched, device, labels=given, choice=choice, overrides=overrides, requests=requests)
+    click.echo(session.preprocessing.describe(), err=True)
+    render = RenderOptions(overlay_weight, colormap.lower(), crop_padded_map is not False, rendered)
+    settings = settings_digest(model, session.manifest, choice, overrides, given, rendered)
+    options = DumpOptions(output, render, resume, settings)
+    summary = explain_with_progress(session, source, options)
+    if report:
+        head = report_head(model.name, session.manifest, render, choice)
+        click.echo(f"report    {write_report(source, output, head)}")
+    return finish(summary, output)
+
+
+def _normalise(rendered: bool) -> Normalise:
+    """Raw maps are written as the method gives them."""
+    return Normalise.MINMAX if rendered else parse_word(Normalise, "none")
+
+
+def parse_classes(classes: str | None, all_classes: bool, group: str | None) -> str | tuple[str, ...]:
+    """Return the choice of classes that three options make.
+
+    Raises:
+        RequestError: they contradict each other.
+    """
+    said = [value for value in (classes, ALL if all_classes else None, group) if value is not None]
+    if len(said) > 1:
+        raise RequestError("--classes, --explain-all-classes and --target-explain-group say the same thing. Give one.")
+    if group is not None:
+        return ALL if group.upper() == "ALL" else PREDICTIONS
+    if all_classes:
+        return ALL
+    text = (classes or PREDICTIONS).strip()
+    if text.lower() in (PREDICTIONS, ALL):
+        return text.lower()
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise RequestError("--classes names no class; expected predictions, all, or labels separated by commas.")
+    return names
+
+
+def parse_numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+    """Return numbers separated by commas or spaces.
+
+    Raises:
+        RequestError: something else is among them.
+    """
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.replace(",", " ").split())
+    except ValueError as error:
+        raise RequestError(
+            f"{option} is '{text}'; expected numbers separated by commas, e.g. 123.7,116.3,103.5."
+        ) from error
+
+
+def explain_with_progress(session: Session, source: Path, options: DumpOptions) -> Summary:
+    """Explain a folder with a progress bar on a terminal, and a line per image elsewhere."""
+    terminal = sys.stderr.isatty()
+    total = sum(1 for _ in find_images(source, options.output)) if terminal else None
+    with tqdm(total=total, unit="img", disable=not terminal, file=sys.stderr) as bar:
+
+        def notify(record: Record) -> None:
+            if "error" in record:
+                tqdm.write(f"skipped   {record['error']}", file=sys.stderr)
+            elif not terminal:
+                best = record["predictions"][0]
+                click.echo(f"explained {record['path']}: {best['label']} {best['confidence']:.2f}")
+            bar.update()
+
+        return explain_folder(session, source, options, notify)
+
+
+def report_head(name: str, manifest: Manifest, render: RenderOptions, choice: ClassChoice) -> ReportHead:
+    """Return the top of the HTML report."""
+    grid = "x".join(str(extent or "?") for extent in manifest.grid)
+    facts = [("Method", manifest.method), ("Grid", grid), ("Strategy", manifest.strategy)]
+    if manifest.mask is not None:
+        facts += [("Mask", manifest.mask), ("Score", str(manifest.score))]
+    wanted = choice.classes if isinstance(choice.classes, str) else ", ".join(choice.classes)
+    facts += [("Classes", wanted), ("Colour map", render.colormap), ("ov-xai", manifest.ov_xai)]
+    return ReportHead(name, facts, render.weight)
+
+
+def finish(summary: Summary, output: Path) -> int:
+    """Print what became of the images and return the exit code."""
+    kept = f", {summary.kept} kept" if summary.kept else ""
+    skipped = f", {len(summary.skipped)} skipped" if summary.skipped else ""
+    click.echo(f"done      {summary.explained} explained{kept}{skipped}; results in {output}")
+    return EXIT_PARTIAL if summary.skipped else EXIT_OK

@@ -1,0 +1,74 @@
+"""`ov-xai inspect`: what a model is, and what `insert` would do with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ov_xai.analysis.report import LayerReport
+from ov_xai.cli.options import insertion_options, make_request
+from ov_xai.errors import EXIT_OK, UnsupportedModelError
+from ov_xai.inspection import Inspection
+from ov_xai.inspection import inspect as inspect_model
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@insertion_options
+@click.option("--all-layers", is_flag=True, help="List every layer with a grid.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def inspect(model: Path, all_layers: bool, as_json: bool, **options: Any) -> int:
+    """Say what MODEL is and what `insert` would do with it; writes nothing."""
+    found = inspect_model(model, make_request(**options), all_candidates=all_layers)
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), indent=2))
+    elif found.refusal is not None:
+        _print_refusal(found)
+    else:
+        _print(found)
+    return EXIT_OK if found.refusal is None else UnsupportedModelError.exit_code
+
+
+def _print_refusal(found: Inspection) -> None:
+    refusal = found.refusal
+    assert refusal is not None
+    click.echo("supported    no")
+    click.echo(f"reason       {refusal.reason}")
+    if refusal.node:
+        click.echo(f"node         {refusal.node}")
+    if refusal.remedy:
+        click.echo(f"remedy       {refusal.remedy}")
+
+
+def _print(found: Inspection) -> None:
+    report, manifest = found.report, found.manifest
+    assert report is not None
+    assert manifest is not None
+    cost = found.extra_multiply_adds_percent
+    rows = [
+        ("task", report.task),
+        ("image", report.image),
+        ("scores", f"{report.score_output}, {report.classes} classes, activation {report.activation}"),
+        ("logits", report.logits),
+        ("collapse", report.collapse or "target layer given"),
+        ("target", f"{report.target.name} {report.target.shape}"),
+        ("grid", _grid(report.target)),
+        ("method", f"{manifest.method}" + (f", mask {manifest.mask}" if manifest.mask else "")),
+        ("strategy", manifest.strategy + (f": {manifest.strategy_reason}" if manifest.strategy_reason else "")),
+        ("extra cost", "unknown for dynamic sizes" if cost is None else f"+{cost:g} % multiply-adds"),
+    ]
+    for name, value in rows:
+        click.echo(f"{name:<12} {value}")
+    click.echo("layers for --target-layer")
+    for layer in report.candidates:
+        click.echo(f"  {_grid(layer):>9}  {layer.shape:<18} {layer.name} ({layer.kind})")
+    if found.patched:
+        click.echo("patched      yes; its manifest:")
+        click.echo(json.dumps(json.loads(manifest.to_json()), indent=2))
+
+
+def _grid(layer: LayerReport) -> str:
+    return "x".join(str(extent or "?") for extent in layer.grid)

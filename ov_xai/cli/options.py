@@ -1,0 +1,94 @@
+"""Options that several verbs share, and what they become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ov_xai.request import InsertionRequest, Mask, Method, Normalise, Score, parse_method, parse_word
+from ov_xai.runtime.labels import read_label_file
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class MethodType(click.ParamType[Any]):
+    """A method by its canonical or OTX name, in any case."""
+
+    name = "method"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Method | None:
+        """Return the method; None for "auto"."""
+        return parse_method(value)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Return what the help shows."""
+        return "[auto|" + "|".join(method.value for method in Method) + "]"
+
+
+METHOD = MethodType()
+
+
+def _words(kind: type[Mask] | type[Score] | type[Normalise]) -> click.Choice[str]:
+    return click.Choice([member.value for member in kind], case_sensitive=False)
+
+
+def insertion_options(function: Function) -> Function:
+    """Add the options that make an `InsertionRequest`."""
+    for option in reversed(
+        (
+            click.option("--method", type=METHOD, default="auto", help="Saliency method; OTX names work too."),
+            click.option("--target-layer", metavar="NAME", help="Layer to mask; `inspect` lists the candidates."),
+            click.option("--mask", type=_words(Mask), help="Neighbourhood kept around a place.  [default: by model]"),
+            click.option("--score", type=_words(Score), default="logit", show_default=True, help="What is explained."),
+            click.option(
+                "--normalise",
+                "--normalize",
+                type=_words(Normalise),
+                default="minmax",
+                show_default=True,
+                help="u8 maps scaled to their own range, or f32 raw maps.",
+            ),
+            click.option("--top-k", type=int, metavar="T", help="Maps for the T best classes only."),
+            click.option("--feature-vector", is_flag=True, help="Also output the spatial mean of the target."),
+            click.option("--score-output", metavar="NAME", help="Output with the class scores: name or index."),
+            click.option(
+                "--labels", type=click.Path(path_type=Path), metavar="FILE", help="One label a line, in output order."
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def make_request(
+    *,
+    method: Method | None = None,
+    target_layer: str | None = None,
+    mask: str | None = None,
+    score: str = Score.LOGIT.value,
+    normalise: str = Normalise.MINMAX.value,
+    top_k: int | None = None,
+    feature_vector: bool = False,
+    score_output: str | None = None,
+    labels: Path | None = None,
+) -> InsertionRequest:
+    """Return the request these options make.
+
+    Raises:
+        RequestError: a value is out of range.
+        InputError: the label file cannot be read.
+    """
+    return InsertionRequest(
+        method=method,
+        target_layer=target_layer,
+        mask=None if mask is None else parse_word(Mask, mask),
+        score=parse_word(Score, score),
+        normalise=parse_word(Normalise, normalise),
+        top_k=top_k,
+        feature_vector=feature_vector,
+        score_output=score_output,
+        labels=None if labels is None else read_label_file(labels),
+    )

@@ -1,0 +1,22 @@
+"""`ov-xai remove`: give the original model back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ov_xai.cli.insert import choose_output
+from ov_xai.insertion import remove as remove_branch
+from ov_xai.insertion import save
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Original IR.  [default: MODEL_plain.xml]")
+@click.option("--in-place", is_flag=True, help="Write over the patched model itself.")
+def remove(model: Path, output: Path | None, in_place: bool) -> None:
+    """Strip the saliency branch from a patched MODEL."""
+    destination = choose_output(model, output, "_plain", in_place)
+    save(remove_branch(model), destination)
+    click.echo(f"written   {destination}")

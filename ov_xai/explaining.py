@@ -1,0 +1,69 @@
+"""Explain a folder with a patched model, or with a plain one that is patched in memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import openvino as ov
+
+from ov_xai.errors import ModelMismatchError
+from ov_xai.graph.io import read_model, source_digest
+from ov_xai.graph.manifest import Manifest, read_manifest
+from ov_xai.insertion import insert
+from ov_xai.request import InsertionRequest, Mask, Method, Normalise, Score
+from ov_xai.runtime.session import ALL, ClassChoice
+
+
+def ready_model(path: Path, request: InsertionRequest) -> ov.Model:
+    """Return a patched model: the one in the file when it fits the request, else one patched in memory.
+
+    Args:
+        path: a patched or a plain model.
+        request: the wanted method; of a patched model everything but an explicit wish is kept.
+
+    Raises:
+        ModelReadError: the file cannot be read.
+        UnsupportedModelError: the model cannot be patched.
+    """
+    model = read_model(path)
+    manifest = read_manifest(model)
+    if manifest is None:
+        return insert(model, request)
+    if request.method is None or request.method.value == manifest.method:
+        return model
+    return insert(model, replace(_same_request(manifest), method=request.method, top_k=None), replace_old=True)
+
+
+def _same_request(manifest: Manifest) -> InsertionRequest:
+    """Return the request that led to a manifest."""
+    return InsertionRequest(
+        method=Method(manifest.method),
+        target_layer=manifest.target[0],
+        mask=Mask(manifest.mask) if manifest.mask else None,
+        score=Score(manifest.score) if manifest.score else Score.LOGIT,
+        normalise=Normalise(manifest.normalise),
+        top_k=manifest.top_k,
+        score_output=str(manifest.score_output),
+    )
+
+
+def require_class_maps(model: ov.Model, choice: ClassChoice) -> None:
+    """Refuse a choice of classes that the model's maps cannot serve.
+
+    Raises:
+        ModelMismatchError: all or named classes are wanted, but the model has maps of its best classes only.
+    """
+    manifest = read_manifest(model)
+    if manifest is None or manifest.top_k is None:
+        return
+    if choice.classes == ALL or not isinstance(choice.classes, str):
+        raise ModelMismatchError(
+            f"The model was patched with --top-k {manifest.top_k} and has maps of its best classes only. Ask for "
+            "--classes predictions, or patch the original model without --top-k."
+        )
+
+
+def settings_digest(path: Path, *parts: object) -> str:
+    """Return a text that changes whenever the results of a run would."""
+    return "|".join([source_digest(path), *(repr(part) for part in parts)])

@@ -1,0 +1,1 @@
+"""Models as files and graphs: reading, querying, emitting nodes, saving."""

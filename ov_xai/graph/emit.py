@@ -1,0 +1,246 @@
+"""The only place that creates nodes.
+
+Names are given here and come from a counter of the emitter, not of the process, so the same input gives the same
+bytes. Constants always carry an explicit element type. Ops come from opset13 or earlier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+from openvino import opset13 as ops
+
+from ov_xai.graph.copy import NodeCopier
+
+#: Every inserted node is named below this prefix.
+PREFIX = "ov_xai/"
+
+
+class Emitter:
+    """Adds nodes to the graph of one model.
+
+    All methods take and return `ov.Output`. Axes and shapes follow the OpenVINO operation of the same name.
+    """
+
+    def __init__(self, model: ov.Model) -> None:
+        self._copier = NodeCopier(model)
+        self._scope: list[str] = []
+        self._counts: dict[str, int] = {}
+
+    @contextmanager
+    def scope(self, name: str) -> Iterator[None]:
+        """Put the nodes made inside below `ov_xai/<name>/`."""
+        self._scope.append(name)
+        try:
+            yield
+        finally:
+            self._scope.pop()
+
+    def _name(self, kind: str) -> str:
+        stem = PREFIX + "/".join([*self._scope, kind])
+        count = self._counts.get(stem, 0)
+        self._counts[stem] = count + 1
+        return f"{stem}_{count}"
+
+    def _emit(self, make: Callable[..., ov.Node], *inputs: Any, **attributes: Any) -> ov.Output:
+        node = make(*inputs, **attributes)
+        node.set_friendly_name(self._name(node.get_type_name()))
+        return node.output(0)
+
+    # -- constants -------------------------------------------------------------------------------------------------
+
+    def constant(self, value: npt.ArrayLike, dtype: npt.DTypeLike) -> ov.Output:
+        """Return a constant of exactly `dtype`."""
+        return self._emit(ops.constant, np.asarray(value, dtype=dtype))
+
+    def ints(self, *values: int) -> ov.Output:
+        """Return an i64 vector."""
+        return self.constant(values, np.int64)
+
+    def int_scalar(self, value: int) -> ov.Output:
+        """Return an i64 scalar."""
+        return self.constant(value, np.int64)
+
+    def like(self, value: npt.ArrayLike, peer: ov.Output) -> ov.Output:
+        """Return a constant of the element type of `peer`."""
+        return self.constant(value, peer.get_element_type().to_dtype())
+
+    # -- copies ----------------------------------------------------------------------------------------------------
+
+    def copy(self, node: ov.Node, inputs: Sequence[ov.Output]) -> list[ov.Output]:
+        """Return the outputs of a copy of `node` that reads `inputs`."""
+        return list(self._copier.copy(node, inputs, self._name(node.get_type_name())).outputs())
+
+    # -- shapes ----------------------------------------------------------------------------------------------------
+
+    def shape_of(self, x: ov.Output) -> ov.Output:
+        return self._emit(ops.shape_of, x, output_type="i64")
+
+    def extents(self, x: ov.Output, *axes: int) -> ov.Output:
+        """Return the extents of these axes as an i64 vector; folded at compile time when static."""
+        return self.gather(self.shape_of(x), self.ints(*axes), 0)
+
+    def reshape(self, x: ov.Output, *shape: int | ov.Output) -> ov.Output:
+        """Reshape; 0 keeps the extent of the same axis, -1 is what is left, an Output is an i64 vector of extents."""
+        if all(isinstance(part, int) for part in shape):
+            target = self.ints(*(part for part in shape if isinstance(part, int)))
+        else:
+            target = self.concat([self.ints(p) if isinstance(p, int) else p for p in shape], 0)
+        return self._emit(ops.reshape, x, target, special_zero=True)
+
+    def unsqueeze(self, x: ov.Output, *axes: int) -> ov.Output:
+        return self._emit(ops.unsqueeze, x, self.ints(*axes))
+
+    def squeeze(self, x: ov.Output, *axes: int) -> ov.Output:
+        return self._emit(ops.squeeze, x, self.ints(*axes))
+
+    def transpose(self, x: ov.Output, *order: int) -> ov.Output:
+        return self._emit(ops.transpose, x, self.ints(*order))
+
+    def broadcast(self, x: ov.Output, shape: ov.Output) -> ov.Output:
+        """Broadcast both ways (NumPy rules) to the i64 vector `shape`."""
+        return self._emit(ops.broadcast, x, shape, broadcast_spec="BIDIRECTIONAL")
+
+    def concat(self, parts: Sequence[ov.Output], axis: int) -> ov.Output:
+        return self._emit(ops.concat, list(parts), axis=axis)
+
+    def gather(self, x: ov.Output, indices: ov.Output, axis: int, batch_dims: int = 0) -> ov.Output:
+        return self._emit(ops.gather, x, indices, self.int_scalar(axis), batch_dims=batch_dims)
+
+    def slice(self, x: ov.Output, start: int, stop: int, axis: int) -> ov.Output:
+        return self._emit(ops.slice, x, self.ints(start), self.ints(stop), self.ints(1), self.ints(axis))
+
+    def pad(self, x: ov.Output, begin: Sequence[int], end: Sequence[int], value: float) -> ov.Output:
+        return self._emit(ops.pad, x, self.ints(*begin), self.ints(*end), "constant", self.like(value, x))
+
+    # -- arithmetic ------------------------------------------------------------------------------------------------
+
+    def add(self, a: ov.Output, b: ov.Output) -> ov.Output:
+        return self._emit(ops.add, a, b)
+
+    def subtract(self, a: ov.Output, b: ov.Output) -> ov.Output:
+        return self._emit(ops.subtract, a, b)
+
+    def multiply(self, a: ov.Output, b: ov.Output) -> ov.Output:
+        return self._emit(ops.multiply, a, b)
+
+    def divide(self, a: ov.Output, b: ov.Output) -> ov.Output:
+        return self._emit(ops.divide, a, b)
+
+    def maximum(self, a: ov.Output, b: ov.Output) -> ov.Output:
+        return self._emit(ops.maximum, a, b)
+
+    def equal(self, a: ov.Output, b: ov.Output) -> ov.Output:
+        return self._emit(ops.equal, a, b)
+
+    def less(self, a: ov.Output, b: ov.Output) -> ov.Output:
+        return self._emit(ops.less, a, b)
+
+    def mod(self, a: ov.Output, b: ov.Output) -> ov.Output:
+        return self._emit(ops.mod, a, b)
+
+    def select(self, condition: ov.Output, a: ov.Output, b: ov.Output) -> ov.Output:
+        return self._emit(ops.select, condition, a, b)
+
+    def absolute(self, x: ov.Output) -> ov.Output:
+        return self._emit(ops.absolute, x)
+
+    def sqrt(self, x: ov.Output) -> ov.Output:
+        return self._emit(ops.sqrt, x)
+
+    def relu(self, x: ov.Output) -> ov.Output:
+        return self._emit(ops.relu, x)
+
+    def round(self, x: ov.Output) -> ov.Output:
+        return self._emit(ops.round, x, "half_to_even")
+
+    def convert(self, x: ov.Output, element_type: ov.Type) -> ov.Output:
+        return self._emit(ops.convert, x, element_type.to_string())
+
+    def softmax(self, x: ov.Output, axis: int) -> ov.Output:
+        return self._emit(ops.softmax, x, axis)
+
+    def sigmoid(self, x: ov.Output) -> ov.Output:
+        return self._emit(ops.sigmoid, x)
+
+    def matmul(self, a: ov.Output, b: ov.Output, transpose_a: bool = False, transpose_b: bool = False) -> ov.Output:
+        return self._emit(ops.matmul, a, b, transpose_a, transpose_b)
+
+    def range(self, stop: ov.Output) -> ov.Output:
+        """Return 0, 1, ..., stop - 1 for the i64 scalar `stop`."""
+        return self._emit(ops.range, self.int_scalar(0), stop, self.int_scalar(1), output_type="i64")
+
+    # -- reductions ------------------------------------------------------------------------------------------------
+
+    def reduce_mean(self, x: ov.Output, *axes: int, keep: bool = False) -> ov.Output:
+        return self._emit(ops.reduce_mean, x, self.ints(*axes), keep)
+
+    def reduce_sum(self, x: ov.Output, *axes: int, keep: bool = False) -> ov.Output:
+        return self._emit(ops.reduce_sum, x, self.ints(*axes), keep)
+
+    def reduce_max(self, x: ov.Output, *axes: int, keep: bool = False) -> ov.Output:
+        return self._emit(ops.reduce_max, x, self.ints(*axes), keep)
+
+    def reduce_min(self, x: ov.Output, *axes: int, keep: bool = False) -> ov.Output:
+        return self._emit(ops.reduce_min, x, self.ints(*axes), keep)
+
+    def reduce_prod(self, x: ov.Output, *axes: int, keep: bool = False) -> ov.Output:
+        return self._emit(ops.reduce_prod, x, self.ints(*axes), keep)
+
+    def top_k(self, x: ov.Output, k: int, axis: int) -> tuple[ov.Output, ov.Output]:
+        """Return values and i64 indices of the `k` largest entries along `axis`, best first."""
+        values = self._emit(ops.topk, x, self.int_scalar(k), axis, "max", "value", "i64")
+        return values, values.get_node().output(1)
+
+    # -- convolutions ----------------------------------------------------------------------------------------------
+
+    def convolution_1x1(self, x: ov.Output, weights: ov.Output) -> ov.Output:
+        """Mix the channels of x [N, C, h, w] by weights [K, C, 1, 1]."""
+        return self._emit(ops.convolution, x, weights, [1, 1], [0, 0], [0, 0], [1, 1])
+
+    def depthwise(self, x: ov.Output, weights: ov.Output, pad: int) -> ov.Output:
+        """Convolve each channel of x [N, C, h, w] with weights [C, 1, 1, k, k], zeros around the border."""
+        return self._emit(ops.group_convolution, x, weights, [1, 1], [pad, pad], [pad, pad], [1, 1])
+
+    # -- model boundaries ------------------------------------------------------------------------------------------
+
+    def parameter(self, shape: ov.PartialShape, element_type: ov.Type) -> ov.Output:
+        """Return a new input of a body or of a helper model."""
+        return self._emit(ops.parameter, shape, element_type)
+
+    def result(self, x: ov.Output, name: str) -> ov.Node:
+        """Return a Result whose tensor has exactly the name `name`."""
+        node = ops.result(x)
+        node.set_friendly_name(PREFIX + name)
+        node.output(0).set_names({name})
+        return node
+
+    def loop(
+        self,
+        body: ov.Model,
+        sliced: tuple[ov.Output, ov.Output],
+        invariant: Sequence[tuple[ov.Output, ov.Output]],
+        axis: int,
+    ) -> ov.Output:
+        """Run `body` once per slice of one row along axis 0 and join its only result along `axis`.
+
+        Args:
+            body: model with one result.
+            sliced: (body parameter, outer tensor) whose leading axis is iterated.
+            invariant: (body parameter, outer tensor) pairs passed whole to every iteration.
+            axis: axis along which the results are concatenated.
+        """
+        node = ops.tensor_iterator()
+        node.set_body(body)
+        parameter, outer = sliced
+        node.set_sliced_input(parameter.get_node(), outer, 0, 1, 1, -1, 0)
+        for inner, value in invariant:
+            node.set_invariant_input(inner.get_node(), value)
+        result = node.get_concatenated_slices(body.get_results()[0].output(0), 0, 1, 1, -1, axis)
+        node.set_friendly_name(self._name("TensorIterator"))
+        return result

@@ -1,0 +1,97 @@
+"""The JSON that a patched model carries about its own patch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import openvino as ov
+
+from ov_xai.errors import ModelReadError
+
+#: Path of the manifest in the model's rt_info.
+RT_INFO_PATH = ["ov_xai", "manifest"]
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What was inserted.
+
+    Attributes:
+        schema: version of this record.
+        ov_xai: version of the package that patched the model.
+        task: "classification".
+        method: canonical name.
+        target: friendly names of the masked nodes.
+        kept_tokens: number of tokens no mask touches.
+        grid: [rows, columns]; null where dynamic.
+        mask: "pixel" or "gaussian"; null for methods without masks.
+        score: "logit" or "probability"; null for maps per image.
+        normalise: "minmax" or "none".
+        classes: number of classes K.
+        top_k: number of classes per map tensor, null for all.
+        strategy: "closed-form" or "mosaic".
+        strategy_reason: the op that forced the mosaic, null in closed form.
+        score_output: index of the output whose scores are explained.
+        activation: what that output has been through: "softmax", "sigmoid" or "none".
+        exact_outputs: whether the original outputs are bit-equal; false means equal within 1e-5 of their range.
+        source_sha256: hash of the model that was patched.
+    """
+
+    schema: int
+    ov_xai: str
+    task: str
+    method: str
+    target: list[str]
+    kept_tokens: int
+    grid: list[int | None]
+    mask: str | None
+    score: str | None
+    normalise: str
+    classes: int
+    top_k: int | None
+    strategy: str
+    strategy_reason: str | None
+    score_output: int
+    activation: str
+    exact_outputs: bool
+    source_sha256: str
+
+    def to_json(self) -> str:
+        """Return one line of JSON."""
+        return json.dumps(asdict(self), separators=(",", ":"), ensure_ascii=True)
+
+
+def write_manifest(model: ov.Model, manifest: Manifest) -> None:
+    """Store the manifest in the model's rt_info."""
+    model.set_rt_info(manifest.to_json(), RT_INFO_PATH)
+
+
+def read_manifest(model: ov.Model) -> Manifest | None:
+    """Return the manifest of a patched model, None for any other.
+
+    Raises:
+        ModelReadError: there is a manifest, but this version cannot read it.
+    """
+    if not model.has_rt_info(RT_INFO_PATH):
+        return None
+    text = model.get_rt_info(RT_INFO_PATH).astype(str)
+    try:
+        record: dict[str, Any] = json.loads(text)
+        known = {field.name for field in fields(Manifest)}
+        if record["schema"] != SCHEMA:
+            raise ValueError(f"schema {record['schema']}")
+        return Manifest(**{key: value for key, value in record.items() if key in known})
+    except (ValueError, TypeError, KeyError) as error:
+        raise ModelReadError(
+            f"The manifest of the patched model cannot be read: {error}; expected schema {SCHEMA}. Patch the original "
+            "model again with this version."
+        ) from error
+
+
+def drop_manifest(model: ov.Model) -> None:
+    """Remove the manifest from the model's rt_info."""
+    if RT_INFO_PATH[0] in model.rt_info:
+        del model.rt_info[RT_INFO_PATH[0]]

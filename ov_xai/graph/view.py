@@ -1,0 +1,166 @@
+"""Read-only questions to a model's graph.
+
+Nodes are identified by `node_key`: wrappers of the same node are different Python objects each time they are
+asked for, instance ids are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+
+#: Results of shape arithmetic are short; larger subgraphs are weights and are not worth evaluating.
+MAX_FOLDED_ELEMENTS = 65536
+
+Port = tuple[int, int]
+
+
+def node_key(node: ov.Node) -> int:
+    """Return an integer that is equal for two wrappers of the same node."""
+    return int(node.get_instance_id())
+
+
+def port(output: ov.Output) -> Port:
+    """Return (node key, output index): a hashable name of one tensor of the graph."""
+    return node_key(output.get_node()), int(output.get_index())
+
+
+def sizes(output: ov.Output) -> list[int | None] | None:
+    """Return the extent of each axis, None for a dynamic one; None for a tensor of dynamic rank."""
+    shape = output.get_partial_shape()
+    if shape.rank.is_dynamic:
+        return None
+    return [None if dim.is_dynamic else int(dim.get_length()) for dim in shape]
+
+
+def rank(output: ov.Output) -> int | None:
+    """Return the number of axes, or None when it is dynamic."""
+    shape = sizes(output)
+    return None if shape is None else len(shape)
+
+
+def shape_text(output: ov.Output) -> str:
+    """Return a shape for messages, e.g. "[?,512,7,7]"."""
+    return str(output.get_partial_shape())
+
+
+def is_float(output: ov.Output) -> bool:
+    """Return whether the tensor holds real numbers."""
+    return bool(output.get_element_type().is_real())
+
+
+def constant_value(output: ov.Output) -> npt.NDArray[np.generic] | None:
+    """Return the value of a tensor that depends on constants and static shapes only; None for any other.
+
+    Small subgraphs (shape arithmetic, scalar parameters, their conversions) are evaluated; anything of more than
+    `MAX_FOLDED_ELEMENTS` elements counts as not constant.
+    """
+    shape = sizes(output)
+    if shape is None or None in shape or np.prod([s or 0 for s in shape]) > MAX_FOLDED_ELEMENTS:
+        return None
+    node = output.get_node()
+    kind = node.get_type_name()
+    if kind == "Constant":
+        return np.asarray(node.get_data())
+    if kind in ("ShapeOf",):
+        inner = sizes(node.input_value(0))
+        if inner is None or None in inner:
+            return None
+        return np.asarray(inner, dtype=np.int64)
+    if kind in ("Parameter", "ReadValue") or node.get_input_size() == 0:
+        return None
+    return _evaluate(node, output)
+
+
+def _evaluate(node: ov.Node, output: ov.Output) -> npt.NDArray[np.generic] | None:
+    inputs = []
+    for source in node.input_values():
+        value = constant_value(source)
+        if value is None:
+            return None
+        inputs.append(ov.Tensor(np.array(value, order="C")))
+    results = []
+    for other in node.outputs():
+        shape = sizes(other)
+        if shape is None or None in shape:
+            return None
+        results.append(ov.Tensor(other.get_element_type(), ov.Shape([s or 0 for s in shape])))
+    if not node.evaluate(results, inputs):
+        return None
+    return np.asarray(results[output.get_index()].data)
+
+
+def is_weight(output: ov.Output) -> bool:
+    """Return whether a tensor depends on constants only (weights, possibly converted, scaled or reshaped)."""
+    pending, seen = [output.get_node()], set()
+    while pending:
+        node = pending.pop()
+        key = node_key(node)
+        if key in seen:
+            continue
+        seen.add(key)
+        if node.get_type_name() == "Constant":
+            continue
+        if node.get_input_size() == 0:
+            return False
+        pending.extend(value.get_node() for value in node.input_values())
+    return True
+
+
+class GraphView:
+    """A snapshot of a model's nodes in topological order, with reachability.
+
+    The view is stale after the model changes: take a new one.
+    """
+
+    def __init__(self, model: ov.Model) -> None:
+        self.model = model
+        self.ops: list[ov.Node] = list(model.get_ordered_ops())
+        self._position = {node_key(node): index for index, node in enumerate(self.ops)}
+        self._users: dict[int, set[int]] = {}
+        for node in self.ops:
+            for source in node.input_values():
+                self._users.setdefault(node_key(source.get_node()), set()).add(node_key(node))
+
+    def node(self, key: int) -> ov.Node:
+        """Return the node with that key."""
+        return self.ops[self._position[key]]
+
+    def ordered(self, keys: Iterable[int]) -> list[ov.Node]:
+        """Return the nodes with these keys in topological order."""
+        return [self.ops[index] for index in sorted(self._position[key] for key in keys if key in self._position)]
+
+    def ancestors(self, nodes: Iterable[ov.Node]) -> set[int]:
+        """Return the keys of all nodes that these depend on, themselves included."""
+        pending, seen = list(nodes), set()
+        while pending:
+            node = pending.pop()
+            key = node_key(node)
+            if key not in seen:
+                seen.add(key)
+                pending.extend(source.get_node() for source in node.input_values())
+        return seen
+
+    def descendants(self, nodes: Iterable[ov.Node]) -> set[int]:
+        """Return the keys of all nodes that depend on these, themselves included."""
+        pending, seen = [node_key(node) for node in nodes], set()
+        while pending:
+            key = pending.pop()
+            if key not in seen:
+                seen.add(key)
+                pending.extend(self._users.get(key, ()))
+        return seen
+
+    def find(self, name: str) -> ov.Node | None:
+        """Return the node with that friendly name, or the producer of the tensor with that name."""
+        for node in self.ops:
+            if node.get_friendly_name() == name:
+                return node
+        for node in self.ops:
+            for output in node.outputs():
+                if name in output.get_names():
+                    return node
+        return None

@@ -1,0 +1,100 @@
+"""What `insert` would do with a model, and what a patched one carries."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import openvino as ov
+
+from ov_xai.analysis.cost import multiply_adds
+from ov_xai.analysis.report import ModelReport, report
+from ov_xai.errors import UnsupportedModelError
+from ov_xai.graph.emit import PREFIX
+from ov_xai.graph.io import read_model
+from ov_xai.graph.manifest import Manifest, read_manifest
+from ov_xai.graph.view import GraphView
+from ov_xai.insertion import patch, remove
+from ov_xai.perturbation.replay import head_nodes
+from ov_xai.request import InsertionRequest
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a model cannot be patched.
+
+    Attributes:
+        reason: what stands in the way.
+        node: friendly name of the node, null when it is the model as a whole.
+        remedy: what would make it work.
+    """
+
+    reason: str
+    node: str | None
+    remedy: str | None
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """The answer of `ov-xai inspect`.
+
+    Attributes:
+        patched: whether the model carries a saliency branch already.
+        manifest: that of the patched model, or the one an insertion with this request would write; null when refused.
+        report: task, scores, collapse, target and candidates; null when refused.
+        extra_multiply_adds_percent: cost of the branch relative to the model; null with dynamic sizes.
+        refusal: why the model cannot be patched; null when it can.
+    """
+
+    patched: bool
+    manifest: Manifest | None
+    report: ModelReport | None
+    extra_multiply_adds_percent: float | None
+    refusal: Refusal | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the answer as JSON-ready data."""
+        return asdict(self)
+
+
+def inspect(
+    model: str | os.PathLike[str] | ov.Model,
+    request: InsertionRequest | None = None,
+    *,
+    all_candidates: bool = False,
+) -> Inspection:
+    """Return what a model is and what would be inserted; nothing is compiled or written.
+
+    Args:
+        model: path of a model in any format OpenVINO reads, or a model in memory.
+        request: the request to plan for; None for the defaults.
+        all_candidates: list every layer with a grid, not only the last whole one of each grid.
+
+    Raises:
+        ModelReadError: the file cannot be read.
+        ModelMismatchError: the request does not fit the model.
+    """
+    source = model.clone() if isinstance(model, ov.Model) else read_model(model)
+    existing = read_manifest(source)
+    if existing is not None:
+        source = remove(source)
+    try:
+        patched, anatomy, _ = patch(source, request or InsertionRequest())
+    except UnsupportedModelError as error:
+        refusal = Refusal(error.reason, error.node, error.remedy)
+        return Inspection(existing is not None, existing, None, None, refusal)
+    planned = read_manifest(patched)
+    plain = GraphView(source)
+    total = multiply_adds(plain.ops)
+    extra = _branch_cost(patched)
+    if planned is not None and planned.strategy == "mosaic":
+        head = multiply_adds(head_nodes(anatomy.view, anatomy.target.output, anatomy.scores.logits))
+        places = anatomy.target.grid.places
+        extra = None if head is None or places is None else head * places
+    percent = None if not total or extra is None else round(100 * extra / total, 2)
+    return Inspection(existing is not None, existing or planned, report(anatomy, all_candidates), percent, None)
+
+
+def _branch_cost(patched: ov.Model) -> int | None:
+    return multiply_adds(node for node in GraphView(patched).ops if node.get_friendly_name().startswith(PREFIX))

@@ -1,0 +1,110 @@
+"""The forms in which a perturbed tensor is carried, and the refusal of a rule.
+
+Symbols: F the target, G the (P, P) mask matrix, p the mask, q the place, g_l the distinct values of G.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import openvino as ov
+
+from ov_xai.analysis.axes import Layout
+
+
+class Order(Enum):
+    """Physical order of `Rows`: channels first [N, C, h, w], or channels last [N, P, C]."""
+
+    FIRST = "channels-first"
+    LAST = "channels-last"
+
+
+@dataclass(frozen=True)
+class Shared:
+    """T: the same for every mask."""
+
+    values: ov.Output
+
+
+@dataclass(frozen=True)
+class Affine:
+    """X[p, q] = G[p, q] slope[q] + offset[q].
+
+    Attributes:
+        slope: tensor of the shape and layout of the original one.
+        offset: the same, or with places of extent one when it does not depend on the place; None for zero.
+        layout: what the axes are.
+    """
+
+    slope: ov.Output
+    offset: ov.Output | None
+    layout: Layout
+
+
+@dataclass(frozen=True)
+class Levels:
+    """X[p, q] = U_l[q] where G[p, q] = g_l.
+
+    Attributes:
+        by_level: U_l for every g_l that is not zero, in the order of the mask's levels.
+        background: U_0 where G is zero; with places of extent one when it does not depend on the place.
+        layout: what the axes are.
+    """
+
+    by_level: tuple[ov.Output, ...]
+    background: ov.Output
+    layout: Layout
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Space is gone: Y[p] = scale (K * values)[p] + offset, with K the mask's kernel while `smooth` is due.
+
+    What is linear is put off as long as possible: it is cheaper after a layer with fewer channels, and irrelevant
+    when each map is scaled to its own range.
+
+    Attributes:
+        values: [N, C, h, w] or [N, P, C] after `order`.
+        order: which of the two.
+        channels: C.
+        smooth: the mask's kernel is still to be applied.
+        scale: scalar still to be applied; None for one.
+        offset: [N or 1, C or 1, 1, 1] or [N or 1, 1, C or 1]; the same for every p; None for zero.
+    """
+
+    values: ov.Output
+    order: Order
+    channels: int
+    smooth: bool = False
+    scale: ov.Output | None = None
+    offset: ov.Output | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Return whether nothing is put off."""
+        return not self.smooth and self.scale is None and self.offset is None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The rows as the leading axis of ordinary tensors, [N * P, ...]: any op can follow."""
+
+    values: ov.Output
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a rule does not apply, and at which node."""
+
+    reason: str
+    node: str
+
+
+Form = Shared | Affine | Levels | Rows | Batch
+PlaceForm = Affine | Levels
+
+
+def is_place_form(form: Form) -> bool:
+    """Return whether the form still has places."""
+    return isinstance(form, Affine | Levels)

@@ -1,0 +1,205 @@
+"""The literal perturbation: masked copies of the target, run through a copy of the head in blocks.
+
+For a block of B masks the body computes head(M_p * F) for p in the block, with N * B rows as the batch. A
+TensorIterator runs it over all blocks, so memory does not grow with the grid.
+"""
+
+from __future__ import annotations
+
+from math import ceil, prod
+
+import openvino as ov
+
+from ov_xai.analysis.axes import Role, batch_axis, factors, place_axes
+from ov_xai.graph.emit import Emitter
+from ov_xai.graph.view import is_weight, node_key, port, sizes
+from ov_xai.perturbation.batch import batch_pattern
+from ov_xai.perturbation.context import Context
+from ov_xai.perturbation.forms import Order, Refusal, Rows
+
+#: What the activations of one block may take, in bytes.
+MEMORY_BUDGET = 32 * 2**20
+#: Blocks of a grid whose size is not known when the model is patched.
+DYNAMIC_BLOCK = 8
+
+_SHAPED_BY_INPUT = {"Reshape": 1, "Broadcast": 1}
+
+
+def mosaic(head: list[ov.Node], logits: ov.Output, classes: int, ctx: Context) -> Rows | Refusal:
+    """Return the rows of the logits under all masks, evaluated literally.
+
+    Returns:
+        Settled rows [N, P, K], or the refusal of an op that cannot run on a batch of another size.
+    """
+    batch = batch_axis(ctx.target.layout)
+    if batch not in (0, None):
+        return Refusal("the batch is not the leading axis of the target", ctx.target.name)
+    block = block_size(head, ctx)
+    body = _Body(head, ctx, block)
+    scores = body.run(logits)
+    if isinstance(scores, Refusal):
+        return scores
+    emit = ctx.emit
+    places = emit.multiply(ctx.masks.height, ctx.masks.width)
+    blocks = emit.divide(emit.add(places, emit.ints(block - 1)), emit.ints(block))
+    index = emit.range(emit.squeeze(emit.multiply(blocks, emit.ints(block)), 0))
+    sliced = emit.reshape(index, -1, block)
+    result = emit.reshape(scores, -1, block, classes)
+    model = ov.Model([emit.result(result, body.name())], body.parameters(), body.name())
+    joined = emit.loop(model, (body.index, sliced), body.invariants(), axis=1)
+    trimmed = _trim(joined, places, ctx)
+    return Rows(trimmed, Order.LAST, classes)
+
+
+def _trim(values: ov.Output, places: ov.Output, ctx: Context) -> ov.Output:
+    """Drop the rows that pad the last block."""
+    return ctx.emit.gather(values, ctx.emit.range(ctx.emit.squeeze(places, 0)), 1)
+
+
+def block_size(head: list[ov.Node], ctx: Context) -> int:
+    """Return how many masks run at once: as many as fit into `MEMORY_BUDGET`, in blocks of equal size."""
+    places = ctx.target.grid.places
+    largest = max((_bytes(node) for node in head), default=1)
+    fitting = max(1, MEMORY_BUDGET // max(1, 3 * largest))
+    if places is None:
+        return min(fitting, DYNAMIC_BLOCK)
+    return ceil(places / ceil(places / min(fitting, places)))
+
+
+def _bytes(node: ov.Node) -> int:
+    total = 0
+    for output in node.outputs():
+        extents = sizes(output) or []
+        total += prod(extent or 1 for extent in extents) * 4
+    return total
+
+
+class _Body:
+    """The body of the loop: its inputs, and the head copied behind the masked target."""
+
+    def __init__(self, head: list[ov.Node], ctx: Context, block: int) -> None:
+        self._head = head
+        self._ctx = ctx
+        self._block = block
+        self._emit: Emitter = ctx.emit
+        self._inputs: dict[tuple[int, int], tuple[ov.Output, ov.Output]] = {}
+        self._weights: dict[tuple[int, int], ov.Output] = {}
+        self.index = self._emit.parameter(ov.PartialShape([1, block]), ov.Type.i64)
+        self._target = self._input(ctx.target.output)
+
+    def name(self) -> str:
+        """Return the name of the body's only result."""
+        return "masked_scores"
+
+    def parameters(self) -> list[ov.Node]:
+        """Return the body's inputs."""
+        return [self.index.get_node(), *(inner.get_node() for inner, _ in self._inputs.values())]
+
+    def invariants(self) -> list[tuple[ov.Output, ov.Output]]:
+        """Return (body input, outer tensor) pairs."""
+        return list(self._inputs.values())
+
+    def run(self, logits: ov.Output) -> ov.Output | Refusal:
+        """Return the logits of the block [N * B, ...], or the op that cannot be copied."""
+        made: dict[tuple[int, int], ov.Output] = {port(self._ctx.target.output): self._masked()}
+        affected = {node_key(node) for node in self._head} | {node_key(self._ctx.target.output.get_node())}
+        for node in self._head:
+            inputs = self._inputs_of(node, made, affected)
+            if isinstance(inputs, Refusal):
+                return inputs
+            copies = self._emit.copy(node, inputs)
+            made.update(zip((port(output) for output in node.outputs()), copies, strict=True))
+        return made[port(logits)]
+
+    def _inputs_of(
+        self, node: ov.Node, made: dict[tuple[int, int], ov.Output], affected: set[int]
+    ) -> list[ov.Output] | Refusal:
+        pattern = _SHAPED_BY_INPUT.get(node.get_type_name())
+        inputs = []
+        for index, source in enumerate(node.input_values()):
+            if index == pattern:
+                shape = batch_pattern(node, self._ctx)
+                if shape is not None:
+                    inputs.append(self._emit.ints(*shape))
+                    continue
+                if node_key(source.get_node()) not in affected:
+                    return Refusal("a literal shape whose batch axis cannot be found", node.get_friendly_name())
+            if port(source) in made:
+                inputs.append(made[port(source)])
+            elif is_weight(source):
+                inputs.append(self._copied_weight(source))
+            else:
+                inputs.append(self._repeated(source))
+        return inputs
+
+    def _copied_weight(self, source: ov.Output) -> ov.Output:
+        """A body cannot read outer nodes: constants are copied in, sharing their memory."""
+        if port(source) not in self._weights:
+            node = source.get_node()
+            copies = self._emit.copy(node, [self._copied_weight(value) for value in node.input_values()])
+            for output, made in zip(node.outputs(), copies, strict=True):
+                self._weights[port(output)] = made
+        return self._weights[port(source)]
+
+    def _input(self, source: ov.Output) -> ov.Output:
+        if port(source) not in self._inputs:
+            inner = self._emit.parameter(source.get_partial_shape(), source.get_element_type())
+            self._inputs[port(source)] = (inner, source)
+        return self._inputs[port(source)][0]
+
+    def _repeated(self, source: ov.Output) -> ov.Output:
+        """Return a tensor the masks share, with its batch repeated B times per image."""
+        inner = self._input(source)
+        extents, batch = sizes(source) or [], batch_axis(self._ctx.layout(source))
+        if batch != 0:
+            return inner
+        emit, rest = self._emit, [extent or 1 for extent in extents[1:]]
+        wide = emit.broadcast(emit.unsqueeze(inner, 1), emit.ints(1, self._block, *([1] * len(rest))))
+        return emit.reshape(wide, -1, *rest)
+
+    def _masked(self) -> ov.Output:
+        """Return M_p * F for the masks of the block, [N * B, ...] in the target's own layout."""
+        emit, ctx = self._emit, self._ctx
+        layout, target = ctx.target.layout, self._target
+        places = place_axes(layout)
+        extents = sizes(target) or []
+        height, width = self._grid_extents(places)
+        index = emit.reshape(self.index, -1)  # (B,)
+        matrix = _Profiles(ctx, emit, height, width)
+        mask = matrix.of(index)  # (B, h, w)
+        shape = [1, self._block, *([1] * (len(extents) - 1))]
+        flat: list[int | ov.Output] = list(shape)
+        if len(places) == 1:
+            flat[places[0] + 1] = emit.multiply(height, width)
+        else:
+            flat[places[0] + 1], flat[places[1] + 1] = height, width
+        product = emit.multiply(emit.unsqueeze(target, 1), emit.reshape(mask, *flat))
+        rest: list[int | ov.Output] = [
+            extent if extent is not None else emit.extents(target, axis + 1) for axis, extent in enumerate(extents[1:])
+        ]
+        return emit.reshape(product, -1, *rest)
+
+    def _grid_extents(self, places: list[int]) -> tuple[ov.Output, ov.Output]:
+        emit, ctx = self._emit, self._ctx
+        known = ctx.target.grid
+        if known.height is not None and known.width is not None:
+            return emit.ints(known.height), emit.ints(known.width)
+        (first, second) = places
+        assert {factor.role for factor in factors(ctx.target.layout[first])} == {Role.Y}
+        return emit.extents(self._target, first), emit.extents(self._target, second)
+
+
+class _Profiles:
+    """Masks by index, built from the two factors of G."""
+
+    def __init__(self, ctx: Context, emit: Emitter, height: ov.Output, width: ov.Output) -> None:
+        self._ctx, self._emit, self._height, self._width = ctx, emit, height, width
+
+    def of(self, index: ov.Output) -> ov.Output:
+        """Return the masks [B, h, w] of places `index` [B]; indices beyond the grid give any mask."""
+        emit, masks = self._emit, self._ctx.masks
+        row = emit.mod(emit.divide(index, self._width), self._height)
+        column = emit.mod(index, self._width)
+        rows = emit.gather(masks.profile(self._height), row, 0)
+        columns = emit.gather(masks.profile(self._width), column, 0)
+        return emit.multiply(emit.unsqueeze(rows, 2), emit.unsqueeze(columns, 1))

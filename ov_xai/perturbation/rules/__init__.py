@@ -1,0 +1,46 @@
+"""One rule per kind of op: how it acts on the forms.
+
+A rule gets the node, the forms of its inputs and the context, and returns the forms of its outputs or a `Refusal`
+that names the reason and the node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import openvino as ov
+
+from ov_xai.perturbation.context import Context
+from ov_xai.perturbation.forms import Form, Refusal
+from ov_xai.perturbation.rules.channelwise import channelwise, concat, reduction
+from ov_xai.perturbation.rules.dense import convolution, matmul
+from ov_xai.perturbation.rules.elementwise import elementwise
+from ov_xai.perturbation.rules.pooling import pooling
+from ov_xai.perturbation.rules.slicing import slicing
+from ov_xai.perturbation.rules.views import view
+
+Rule = Callable[[ov.Node, list[Form], Context], "list[Form] | Refusal"]
+
+POINTWISE = (
+    "Abs Acos Acosh Add Asin Asinh Atan Atanh Ceiling Clamp Convert Cos Cosh Divide Elu Erf Exp FakeQuantize "
+    "Floor FloorMod Gelu HSigmoid HSwish HardSigmoid Identity IsFinite IsInf IsNaN Log Maximum Minimum Mish Mod "
+    "Multiply Negative PRelu Power Relu Round Selu Sigmoid Sign Sin Sinh SoftPlus SoftSign Sqrt SquaredDifference "
+    "Subtract Swish Tan Tanh"
+).split()
+POOLS = "AvgPool MaxPool AdaptiveAvgPool AdaptiveMaxPool".split()
+REDUCTIONS = "ReduceMean ReduceSum ReduceMax ReduceMin ReduceL1 ReduceL2 ReduceProd".split()
+VIEWS = "Reshape Squeeze Unsqueeze Transpose".split()
+SLICES = "Split VariadicSplit Slice StridedSlice Gather".split()
+
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(POINTWISE, elementwise),
+    **dict.fromkeys(POOLS, pooling),
+    **dict.fromkeys(REDUCTIONS, reduction),
+    **dict.fromkeys(VIEWS, view),
+    **dict.fromkeys(SLICES, slicing),
+    **dict.fromkeys(("Softmax", "LogSoftmax", "MVN", "NormalizeL2"), channelwise),
+    "Concat": concat,
+    "MatMul": matmul,
+    "Convolution": convolution,
+    "GroupConvolution": convolution,
+}

@@ -1,0 +1,49 @@
+"""Ops that take part of the channels: Split, VariadicSplit, Slice, StridedSlice, Gather.
+
+Affine, Levels:  act on every tensor of the form, as long as no place is left out
+Rows:            refused, which makes them an ordinary batch
+"""
+
+from __future__ import annotations
+
+import openvino as ov
+
+from ov_xai.analysis.axes import place_axes
+from ov_xai.graph.view import rank, sizes
+from ov_xai.perturbation.context import Context
+from ov_xai.perturbation.forms import Affine, Form, Levels, Refusal, Shared
+
+
+def slicing(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refusal:
+    """Take part of the channels at every place."""
+    form, name = forms[0], node.get_friendly_name()
+    if not isinstance(form, Affine | Levels) or not all(isinstance(other, Shared) for other in forms[1:]):
+        return Refusal("a part of something that has no places", name)
+    if not all(_keeps_places(form, output, ctx) for output in node.outputs()):
+        return Refusal("some places are left out", name)
+    rest = [node.input_value(index) for index in range(1, node.get_input_size())]
+
+    def applied(values: ov.Output) -> list[ov.Output]:
+        return ctx.emit.copy(node, [values, *rest])
+
+    layouts = [ctx.layout(output) for output in node.outputs()]
+    if isinstance(form, Affine):
+        slopes = applied(form.slope)
+        offsets = [None] * len(slopes) if form.offset is None else applied(form.offset)
+        return [Affine(*parts) for parts in zip(slopes, offsets, layouts, strict=True)]
+    by_level = list(zip(*(applied(values) for values in form.by_level), strict=True))
+    return [Levels(*parts) for parts in zip(by_level, applied(form.background), layouts, strict=True)]
+
+
+def _keeps_places(form: Affine | Levels, output: ov.Output, ctx: Context) -> bool:
+    """Return whether places stand where they stood, all of them: the op may only shorten other axes."""
+    before = form.slope if isinstance(form, Affine) else form.by_level[0]
+    if rank(before) != rank(output):
+        return False
+    layout = ctx.layout(output)
+    axes = place_axes(form.layout)
+    return (
+        axes == place_axes(layout)
+        and all(layout[axis] == form.layout[axis] for axis in axes)
+        and all((sizes(before) or [])[axis] == (sizes(output) or [])[axis] for axis in axes)
+    )

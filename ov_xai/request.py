@@ -1,0 +1,122 @@
+"""The words a caller may say: methods, masks, scores, and the request they make together."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeVar
+
+from ov_xai.errors import RequestError
+
+
+class Method(str, Enum):
+    """What a map shows."""
+
+    RECIPRO_CAM = "recipro-cam"
+    ACTIVATION_MAP = "activation-map"
+    EIGEN_CAM = "eigen-cam"
+
+    @property
+    def class_wise(self) -> bool:
+        """True when there is one map per class, False for one map per image."""
+        return self is Method.RECIPRO_CAM
+
+
+class Mask(str, Enum):
+    """How much of the target is kept around one place."""
+
+    PIXEL = "pixel"
+    GAUSSIAN = "gaussian"
+
+
+class Score(str, Enum):
+    """What a class-wise map explains."""
+
+    LOGIT = "logit"
+    PROBABILITY = "probability"
+
+
+class Normalise(str, Enum):
+    """How raw maps become the output: `minmax` gives u8 0..255 per map, `none` gives f32 raw values."""
+
+    MINMAX = "minmax"
+    NONE = "none"
+
+
+#: Names used by `otx explain`, lower case.
+METHOD_ALIASES = {
+    "classwisesaliencymap": Method.RECIPRO_CAM,
+    "reciprocam": Method.RECIPRO_CAM,
+    "activationmap": Method.ACTIVATION_MAP,
+    "eigencam": Method.EIGEN_CAM,
+}
+
+Word = TypeVar("Word", bound=Enum)
+
+
+def parse_word(kind: type[Word], text: str | Word) -> Word:
+    """Return the member of `kind` that `text` names, in any case.
+
+    Raises:
+        RequestError: `text` names no member.
+    """
+    if isinstance(text, kind):
+        return text
+    wanted = str(text).strip().lower().replace("_", "-")
+    for member in kind:
+        if member.value == wanted:
+            return member
+    allowed = ", ".join(str(member.value) for member in kind)
+    raise RequestError(f"{kind.__name__.lower()} '{text}' is not known; expected one of: {allowed}.")
+
+
+def parse_method(text: str | Method | None) -> Method | None:
+    """Return the method that `text` names (canonical or OTX name, any case); None for "auto".
+
+    Raises:
+        RequestError: `text` names no method.
+    """
+    if text is None or isinstance(text, Method):
+        return text
+    wanted = text.strip().lower()
+    if wanted == "auto":
+        return None
+    key = wanted.replace("-", "").replace("_", "")
+    if key in METHOD_ALIASES:
+        return METHOD_ALIASES[key]
+    allowed = ["auto", *(method.value for method in Method), *METHOD_ALIASES]
+    close = difflib.get_close_matches(wanted, allowed, n=1)
+    hint = f" Did you mean '{close[0]}'?" if close else ""
+    raise RequestError(f"method '{text}' is not known; expected one of: {', '.join(allowed)}.{hint}")
+
+
+@dataclass(frozen=True)
+class InsertionRequest:
+    """What the caller wants inserted.
+
+    Attributes:
+        method: the map to compute; None chooses by the kind of model.
+        target_layer: friendly name or tensor name of the node to mask; None finds the target.
+        mask: neighbourhood that is kept around a place; None chooses by the kind of model.
+        score: what a class-wise map explains.
+        normalise: u8 maps scaled to their own range, or f32 raw maps.
+        top_k: maps for the best `top_k` classes only; None for all.
+        feature_vector: also emit the spatial mean of the target.
+        score_output: name or index of the output that holds the class scores, for models with several.
+        labels: one label per class, stored in the model's `model_info`; None leaves it as it is.
+    """
+
+    method: Method | None = None
+    target_layer: str | None = None
+    mask: Mask | None = None
+    score: Score = Score.LOGIT
+    normalise: Normalise = Normalise.MINMAX
+    top_k: int | None = None
+    feature_vector: bool = False
+    score_output: str | None = None
+    labels: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.top_k is not None and self.top_k < 1:
+            raise RequestError(f"top-k is {self.top_k}; expected a whole number from 1 to the number of classes.")

@@ -1,0 +1,265 @@
+"""Explain a folder of photos into a folder of pictures.
+
+Three stages run at once, each a bounded window over the one before: reading, inference, writing. So the memory taken
+does not depend on the number of images, and results come in the order of the files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
+
+from ov_xai.errors import InputError, OutputError, XaiError
+from ov_xai.runtime.explanation import Explanation, RenderOptions, write_whole
+from ov_xai.runtime.images import ImageFile, find_images, read_image
+from ov_xai.runtime.session import Prepared, Session
+
+RECORDS = "explanations.jsonl"
+_THREADS = 2
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class DumpOptions:
+    """Where and how results are written.
+
+    Attributes:
+        output: the folder; made when missing.
+        render: how maps are drawn.
+        resume: keep what an earlier run with the same settings wrote, and go on behind it.
+        settings: anything else that changes the results, such as the model; a change makes `resume` redo an image.
+    """
+
+    output: Path
+    render: RenderOptions = field(default_factory=RenderOptions)
+    resume: bool = False
+    settings: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Return a short hash of everything that changes the results."""
+        return hashlib.sha256(f"{self.settings}|{self.render}".encode()).hexdigest()[:16]
+
+
+@dataclass
+class Summary:
+    """What became of the images.
+
+    Attributes:
+        explained: images explained in this run.
+        kept: images kept from an earlier run.
+        skipped: (path, reason) of the images that could not be read.
+    """
+
+    explained: int = 0
+    kept: int = 0
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+
+def windowed(start: Callable[[Item], Future[Result]], items: Iterable[Item], ahead: int) -> Iterator[Future[Result]]:
+    """Yield futures in the order of the items, with at most `ahead` of them under way."""
+    pending: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            pending.append(start(item))
+            if len(pending) >= ahead:
+                yield pending.popleft()
+        while pending:
+            yield pending.popleft()
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def explain_folder(
+    session: Session, source: Path, options: DumpOptions, notify: Callable[[Record], None] | None = None
+) -> Summary:
+    """Explain every image at or below `source` and write maps, overlays and `explanations.jsonl`.
+
+    Args:
+        session: the patched model.
+        source: an image or a folder.
+        options: where and how.
+        notify: called with the record of each image as soon as it is written.
+
+    Raises:
+        InputError: `source` cannot be read or holds no image.
+        OutputError: the output folder cannot be written.
+    """
+    _make_folder(options.output)
+    summary = Summary()
+    with _open_records(options) as (records, done):
+        files = _remaining(find_images(source, options.output), done, summary)
+        root = source if source.is_dir() else source.parent
+        for record in _pipeline(session, files, root, options):
+            _append(records, record)
+            if "error" in record:
+                summary.skipped.append((record["path"], record["error"]))
+            else:
+                summary.explained += 1
+            if notify is not None:
+                notify(record)
+    if summary.explained + summary.kept + len(summary.skipped) == 0:
+        raise InputError(f"No images found in '{source}'. Supported: jpg, jpeg, png, bmp, tif, tiff, webp, gif.")
+    return summary
+
+
+def _pipeline(session: Session, files: Iterable[ImageFile], root: Path, options: DumpOptions) -> Iterator[Record]:
+    ahead = len(session.queue) + _THREADS
+    readers, writers = ThreadPoolExecutor(_THREADS), ThreadPoolExecutor(_THREADS)
+    try:
+
+        def read(file: ImageFile) -> Future[tuple[ImageFile, Prepared | XaiError]]:
+            return readers.submit(_read, session, file)
+
+        def infer(
+            reading: Future[tuple[ImageFile, Prepared | XaiError]],
+        ) -> Future[tuple[ImageFile, Explanation | XaiError]]:
+            return _infer(session, *reading.result())
+
+        def write(explaining: Future[tuple[ImageFile, Explanation | XaiError]]) -> Future[Record]:
+            return writers.submit(_write, *explaining.result(), root, options)
+
+        reading = windowed(read, files, ahead)
+        explaining = windowed(infer, reading, ahead)
+        for writing in windowed(write, explaining, ahead):
+            yield writing.result()
+    finally:
+        session.queue.wait_all()
+        readers.shutdown(cancel_futures=True)
+        writers.shutdown(cancel_futures=True)
+
+
+def _read(session: Session, file: ImageFile) -> tuple[ImageFile, Prepared | XaiError]:
+    try:
+        return file, session.prepare(read_image(file.path))
+    except InputError as error:
+        return file, error
+
+
+def _infer(
+    session: Session, file: ImageFile, prepared: Prepared | XaiError
+) -> Future[tuple[ImageFile, Explanation | XaiError]]:
+    paired: Future[tuple[ImageFile, Explanation | XaiError]] = Future()
+    if isinstance(prepared, XaiError):
+        paired.set_result((file, prepared))
+        return paired
+
+    def pair(future: Future[Explanation]) -> None:
+        if (error := future.exception()) is not None:
+            paired.set_exception(error)
+        else:
+            paired.set_result((file, future.result()))
+
+    session.start(prepared).add_done_callback(pair)
+    return paired
+
+
+def _write(file: ImageFile, explained: Explanation | XaiError, root: Path, options: DumpOptions) -> Record:
+    path = file.path.relative_to(root).as_posix()
+    if isinstance(explained, XaiError):
+        return {"path": path, "error": str(explained), "settings": options.fingerprint}
+    files = explained.save(options.output / file.folder, file.stem, options.render)
+    height, width = explained.photo.shape[:2]
+    names = [name.relative_to(options.output).as_posix() for name in files]
+    per_map = len(names) // max(1, len(explained.maps))
+    return {
+        "path": path,
+        "size": [width, height],
+        "seen_xyxy": list(explained.placement.source_xyxy),
+        "method": explained.method,
+        "predictions": [
+            {"label": item.label, "index": item.index, "confidence": round(item.confidence, 6)}
+            for item in explained.predictions
+        ],
+        "maps": [
+            {
+                "label": label,
+                "confidence": _rounded(explained.confidences.get(label)),
+                "files": names[index * per_map : (index + 1) * per_map],
+            }
+            for index, label in enumerate(explained.maps)
+        ],
+        "files": names,
+        "milliseconds": round(explained.milliseconds, 3),
+        "settings": options.fingerprint,
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
+
+
+# -- records -------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _open_records(options: DumpOptions) -> Iterator[tuple[TextIO, set[str]]]:
+    """Open `explanations.jsonl` for appending, kept records first; yields it with the paths already done."""
+    path = options.output / RECORDS
+    earlier = read_records(path) if options.resume else iter(())
+    kept = [record for record in earlier if _is_done(record, options)]
+    try:
+        write_whole(path, "".join(_line(record) for record in kept).encode())
+        stream = path.open("a", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise OutputError(f"'{path}' cannot be written: {error.strerror}. Change -o.") from error
+    with stream:
+        yield stream, {record["path"] for record in kept}
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """Yield the records of a run; a line that was cut off is left out."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as stream:
+        for line in stream:
+            with suppress(ValueError):
+                record = json.loads(line)
+                if isinstance(record, dict) and "path" in record:
+                    yield record
+
+
+def _is_done(record: Record, options: DumpOptions) -> bool:
+    same = record.get("settings") == options.fingerprint and "error" not in record
+    return same and all((options.output / name).is_file() for name in record["files"])
+
+
+def _remaining(files: Iterator[ImageFile], done: set[str], summary: Summary) -> Iterator[ImageFile]:
+    for file in files:
+        if (file.folder / file.path.name).as_posix() in done:
+            summary.kept += 1
+        else:
+            yield file
+
+
+def _append(stream: TextIO, record: Record) -> None:
+    try:
+        stream.write(_line(record))
+        stream.flush()
+    except OSError as error:
+        raise OutputError(f"'{RECORDS}' cannot be written: {error.strerror}. Free some space.") from error
+
+
+def _line(record: Record) -> str:
+    return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"Folder '{folder}' cannot be made: {error.strerror}. Change -o.") from error
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"Folder '{folder}' cannot be written. Check its permissions or change -o.")

@@ -1,0 +1,178 @@
+"""What one inference says about one image."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ov_xai.errors import ModelMismatchError, OutputError
+from ov_xai.runtime.images import Image
+from ov_xai.runtime.labels import safe_labels
+from ov_xai.runtime.png import encode_indexed, encode_rgb
+from ov_xai.runtime.preprocessing import Placement
+from ov_xai.runtime.rendering import blend, palette, place_map, to_u8
+
+DEFAULT_COLORMAP = "jet"
+DEFAULT_WEIGHT = 0.5
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One class and its confidence.
+
+    Attributes:
+        index: class index in the model's output.
+        label: its name.
+        confidence: probability, 0..1.
+    """
+
+    index: int
+    label: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class RenderOptions:
+    """How maps are drawn.
+
+    Attributes:
+        weight: part of the map in an overlay, 0..1.
+        colormap: name of the colour map.
+        crop_padding: leave out the part of a map that lies on the padding of a letterboxed input.
+        rendered: write pictures; otherwise raw maps as `.npy` and `.tiff`.
+    """
+
+    weight: float = DEFAULT_WEIGHT
+    colormap: str = DEFAULT_COLORMAP
+    crop_padding: bool = True
+    rendered: bool = True
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Predictions and maps of one image.
+
+    Attributes:
+        photo: u8 [H, W, 3], RGB.
+        predictions: classes at or above the threshold, best first; at least the best class.
+        maps: label -> map [h, w], u8 0..255 or f32 raw values, as the model gives them. Methods with one map per image
+            have a single entry named after the method.
+        confidences: label -> confidence, for every class-wise map.
+        placement: where the model's input lies in the photo.
+        safe_names: label -> the same as part of a file name.
+        method: canonical name of the saliency method.
+        milliseconds: how long the inference took.
+    """
+
+    photo: Image
+    predictions: Sequence[Prediction]
+    maps: Mapping[str, npt.NDArray[Any]]
+    confidences: Mapping[str, float]
+    placement: Placement
+    safe_names: Mapping[str, str]
+    method: str
+    milliseconds: float
+
+    def saliency_map(self, label: str, crop_padding: bool = True) -> npt.NDArray[np.uint8]:
+        """Return the map of a label in the size of the photo: u8 [H, W], 255 = most attention.
+
+        Raises:
+            ModelMismatchError: there is no map of that label.
+        """
+        return place_map(to_u8(self._map(label)), self.placement, crop_padding)
+
+    def overlay(
+        self,
+        label: str,
+        weight: float = DEFAULT_WEIGHT,
+        colormap: str = DEFAULT_COLORMAP,
+        crop_padding: bool = True,
+    ) -> Image:
+        """Return the photo with the map of a label laid over it: u8 [H, W, 3], RGB.
+
+        Args:
+            label: which map.
+            weight: part of the map, 0..1.
+            colormap: name of the colour map.
+            crop_padding: see `RenderOptions`.
+
+        Raises:
+            ModelMismatchError: there is no map of that label.
+            RequestError: there is no such colour map.
+        """
+        return blend(self.photo, self.saliency_map(label, crop_padding), weight, palette(colormap), self.placement)
+
+    def save(
+        self, folder: str | os.PathLike[str], stem: str = "image", options: RenderOptions | None = None
+    ) -> list[Path]:
+        """Write the maps into a folder and return the files.
+
+        Pictures: `{stem}_{label}_saliency_map.png` and `{stem}_{label}_overlay_img.png`, in the size of the photo.
+        Raw: `{stem}_{label}_saliency_map.npy` and `.tiff`, in the size of the grid. Each file is written whole or not
+        at all.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        options = options or RenderOptions()
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return [path for label in self.maps for path in self._save_one(folder, stem, label, options)]
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise OutputError(f"Cannot write into '{folder}': {reason}. Change the output folder.") from error
+
+    def _save_one(self, folder: Path, stem: str, label: str, options: RenderOptions) -> list[Path]:
+        prefix = f"{stem}_{self.safe_names.get(label) or safe_labels([label])[0]}"
+        if not options.rendered:
+            return self._save_raw(folder, prefix, self.maps[label])
+        colours = palette(options.colormap)
+        picture = self.saliency_map(label, options.crop_padding)
+        overlay = blend(self.photo, picture, options.weight, colours, self.placement)
+        return [
+            write_whole(folder / f"{prefix}_saliency_map.png", encode_indexed(picture, colours)),
+            write_whole(folder / f"{prefix}_overlay_img.png", encode_rgb(overlay)),
+        ]
+
+    def _save_raw(self, folder: Path, prefix: str, values: npt.NDArray[Any]) -> list[Path]:
+        done, encoded = cv2.imencode(".tiff", values)
+        if not done:
+            raise OutputError(f"The map '{prefix}' cannot be encoded as TIFF.")
+        return [
+            write_whole(folder / f"{prefix}_saliency_map.npy", _npy(values)),
+            write_whole(folder / f"{prefix}_saliency_map.tiff", encoded.tobytes()),
+        ]
+
+    def _map(self, label: str) -> npt.NDArray[Any]:
+        if label not in self.maps:
+            raise ModelMismatchError(
+                f"There is no map of '{label}'; this image has: {', '.join(self.maps)}. Use classes='all'."
+            )
+        return self.maps[label]
+
+
+def _npy(values: npt.NDArray[Any]) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, values, allow_pickle=False)
+    return stream.getvalue()
+
+
+def write_whole(path: Path, data: bytes) -> Path:
+    """Write a file beside its place and move it there, so that it is never seen half written."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return path

@@ -1,0 +1,108 @@
+"""Labels: reading them, finding classes by name, and making them safe for file names."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
+from ov_xai.errors import InputError, ModelMismatchError
+
+#: Longest label in a file name, in characters.
+MAX_SAFE = 60
+
+
+def read_label_file(path: Path) -> tuple[str, ...]:
+    """Return one label per line of a text file, empty lines at the end left out.
+
+    Raises:
+        InputError: the file cannot be read as UTF-8 text.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise InputError(f"Labels '{path}' cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"Labels '{path}' are not UTF-8 text. Save the file as UTF-8, one label a line.") from error
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return tuple(line.strip() for line in lines)
+
+
+def numbered_labels(classes: int) -> tuple[str, ...]:
+    """Return "class 0", "class 1", ... for a model without labels."""
+    return tuple(f"class {index}" for index in range(classes))
+
+
+def require_count(labels: Sequence[str], classes: int) -> tuple[str, ...]:
+    """Return the labels when there is one per class.
+
+    Raises:
+        ModelMismatchError: their number differs.
+    """
+    if len(labels) != classes:
+        raise ModelMismatchError(
+            f"{len(labels)} labels are given, but the model has {classes} classes; expected one label per class, in "
+            "the order of the model's output. Give the right file with --labels."
+        )
+    return tuple(labels)
+
+
+def find_classes(labels: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Return the indices of classes named by label (any case, spaces or underscores) or by index.
+
+    Raises:
+        ModelMismatchError: a name is no label and no index.
+    """
+    by_name: dict[str, int] = {}
+    for index, label in enumerate(labels):
+        by_name.setdefault(_folded(label), index)
+    result = []
+    for name in wanted:
+        key = _folded(name)
+        if key in by_name:
+            result.append(by_name[key])
+        elif key.isdigit() and int(key) < len(labels):
+            result.append(int(key))
+        else:
+            close = difflib.get_close_matches(key, by_name, n=3)
+            hint = f" Nearest: {', '.join(labels[by_name[item]] for item in close)}." if close else ""
+            raise ModelMismatchError(
+                f"Class '{name}' is not known; expected a label or an index from 0 to {len(labels) - 1}.{hint}"
+            )
+    return list(dict.fromkeys(result))
+
+
+def _folded(label: str) -> str:
+    return " ".join(label.replace("_", " ").split()).casefold()
+
+
+def safe_labels(labels: Sequence[str]) -> tuple[str, ...]:
+    """Return each label as a part of a file name: letters, digits, dots and hyphens, no two equal.
+
+    No underscore is left, so that "{stem}_{label}_..." can be read only one way. Labels that become equal, also where
+    case does not count, get their index.
+    """
+    plain = [_safe(label) for label in labels]
+    counts: dict[str, int] = {}
+    for item in plain:
+        counts[item.casefold()] = counts.get(item.casefold(), 0) + 1
+    taken = {item.casefold() for item in plain if counts[item.casefold()] == 1}
+    result = []
+    for index, item in enumerate(plain):
+        unique = item
+        if counts[item.casefold()] > 1:
+            unique = f"{item}-{index}"
+            while unique.casefold() in taken:
+                unique += "-"
+            taken.add(unique.casefold())
+        result.append(unique)
+    return tuple(result)
+
+
+def _safe(label: str) -> str:
+    text = unicodedata.normalize("NFC", label)
+    text = re.sub(r"[^\w.\-]+|_+", "-", text)
+    return re.sub(r"-{2,}", "-", text).strip("-.")[:MAX_SAFE] or "label"
