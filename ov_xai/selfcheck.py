@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -46,9 +47,11 @@ def check_outputs(original: ov.Model, patched: ov.Model) -> bool:
     configs: list[dict[str, Any]] = [_EXACT] if default == ov.Type.f32 else [_EXACT, {}]
     sample = sample_inputs(original)
     exact = True
-    for config in configs:
-        before = _outputs(core, original, sample, config)
-        after = _outputs(core, patched, sample, config)
+    with ThreadPoolExecutor(2) as pool:
+        models = (original, patched)
+        runs = [pool.submit(_outputs, core, model, sample, config) for config in configs for model in models]
+        results = [run.result() for run in runs]
+    for before, after in zip(results[::2], results[1::2], strict=True):
         for index, (old, new) in enumerate(zip(before, after, strict=False)):
             if old.shape != new.shape or old.dtype != new.dtype:
                 raise SelfCheckError(f"Output {index} changed from {old.dtype}{old.shape} to {new.dtype}{new.shape}.")

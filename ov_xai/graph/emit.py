@@ -76,6 +76,16 @@ class Emitter:
         """Return the outputs of a copy of `node` that reads `inputs`."""
         return list(self._copier.copy(node, inputs, self._name(node.get_type_name())).outputs())
 
+    def private(self, weights: ov.Output) -> ov.Output:
+        """Return a copy of a tensor that depends on constants only, sharing their memory.
+
+        A constant that gains a reader can keep the plugin from fusing it into the layer it belongs to, which moves
+        the last bits of the predictions. Equal constants take their place in the file only once.
+        """
+        node = weights.get_node()
+        inputs = [self.private(source) for source in node.input_values()]
+        return self.copy(node, inputs)[weights.get_index()]
+
     # -- shapes ----------------------------------------------------------------------------------------------------
 
     def shape_of(self, x: ov.Output) -> ov.Output:
@@ -226,6 +236,7 @@ class Emitter:
         sliced: tuple[ov.Output, ov.Output],
         invariant: Sequence[tuple[ov.Output, ov.Output]],
         axis: int,
+        part: int,
     ) -> ov.Output:
         """Run `body` once per slice of one row along axis 0 and join its only result along `axis`.
 
@@ -234,6 +245,7 @@ class Emitter:
             sliced: (body parameter, outer tensor) whose leading axis is iterated.
             invariant: (body parameter, outer tensor) pairs passed whole to every iteration.
             axis: axis along which the results are concatenated.
+            part: extent of one result along that axis.
         """
         node = ops.tensor_iterator()
         node.set_body(body)
@@ -241,6 +253,6 @@ class Emitter:
         node.set_sliced_input(parameter.get_node(), outer, 0, 1, 1, -1, 0)
         for inner, value in invariant:
             node.set_invariant_input(inner.get_node(), value)
-        result = node.get_concatenated_slices(body.get_results()[0].output(0), 0, 1, 1, -1, axis)
+        result = node.get_concatenated_slices(body.get_results()[0].output(0), 0, part, part, -1, axis)
         node.set_friendly_name(self._name("TensorIterator"))
         return result

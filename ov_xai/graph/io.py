@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import re
 import shutil
@@ -71,14 +70,17 @@ def _is_noise(line: str) -> bool:
 
 def source_digest(source: str | os.PathLike[str] | ov.Model) -> str:
     """Return the SHA-256 of a model: of its file(s), or of its serialised form when it is in memory."""
+    if not isinstance(source, ov.Model):
+        return _file_digest(model_files(Path(source)))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.xml"
+        ov.serialize(source, path)
+        return _file_digest(model_files(path))
+
+
+def _file_digest(paths: list[Path]) -> str:
     digest = hashlib.sha256()
-    if isinstance(source, ov.Model):
-        xml, weights = io.BytesIO(), io.BytesIO()
-        ov.serialize(source, xml, weights)
-        digest.update(xml.getbuffer())
-        digest.update(weights.getbuffer())
-        return digest.hexdigest()
-    for path in model_files(Path(source)):
+    for path in paths:
         with path.open("rb") as stream:
             while block := stream.read(_BLOCK):
                 digest.update(block)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import openvino as ov
 
+from ov_xai.analysis.axes import place_axes
 from ov_xai.graph.view import is_weight, node_key, sizes
 from ov_xai.perturbation.context import Context
 
@@ -65,18 +66,18 @@ def find_class_tail(logits: ov.Output, classes: int, affected: set[int], ctx: Co
 
 def _follow(node: ov.Node, classes: int, affected: set[int], ctx: Context) -> list[ov.Output] | None:
     """Return the sources to go on with, [] for a dense layer that starts the class axis, None when impossible."""
-    kind, source = node.get_type_name(), node.input_value(0) if node.get_input_size() else None
-    if source is None:
+    if not node.get_input_size():
         return None
+    kind, source = node.get_type_name(), node.input_value(0)
     if kind == "MatMul":
         weights = sizes(node.input_value(1)) or []
         row = 0 if node.get_attributes()["transpose_b"] else 1
         starts = len(weights) == 2 and weights[row] == classes and is_weight(node.input_value(1))
-        return [] if starts and ctx.vector_axis(source) is not None else None
+        return [] if starts and _is_vector(source, ctx) else None
     if kind == "Convolution":
         weights = sizes(node.input_value(1)) or []
         starts = weights[0] == classes and all(extent == 1 for extent in weights[2:])
-        return [] if starts and ctx.vector_axis(source) is not None else None
+        return [] if starts and _is_vector(source, ctx) else None
     vector = ctx.vector_axis(node.output(0)) is not None
     if kind in _RESHAPES:
         return [source] if vector and ctx.vector_axis(source) is not None else None
@@ -85,3 +86,8 @@ def _follow(node: ov.Node, classes: int, affected: set[int], ctx: Context) -> li
     if kind in _PER_CLASS and (vector or node.get_input_size() == 1):
         return [value for value in node.input_values() if node_key(value.get_node()) in affected]
     return None
+
+
+def _is_vector(output: ov.Output, ctx: Context) -> bool:
+    """Return whether the places are gone and one vector per image is left."""
+    return ctx.vector_axis(output) is not None and not place_axes(ctx.layout(output))

@@ -77,7 +77,7 @@ class MaskMatrix:
         """Return the sum of values[q] over the places where G[p, q] = level, for values [N, C, h, w]."""
         if self.mask is Mask.PIXEL:
             return values
-        return self._stencil(values, channels, np.where(_KERNEL == level, 1.0, 0.0))
+        return self._stencil(values, channels, np.where(np.equal(_KERNEL, level), 1.0, 0.0))
 
     def pick_last(self, level: float, values: ov.Output) -> ov.Output:
         """Return the sum of values[q] over the places where G[p, q] = level, for values [N, P, C]."""

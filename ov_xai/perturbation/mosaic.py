@@ -19,6 +19,9 @@ from ov_xai.perturbation.forms import Order, Refusal, Rows
 
 #: What the activations of one block may take, in bytes.
 MEMORY_BUDGET = 32 * 2**20
+#: With blocks of one mask, the masked target has the size of the target, and the CPU plugin computes it in place of the
+#: loop's invariant input: from the second iteration on the target would be masked twice.
+MIN_BLOCK = 2
 #: Blocks of a grid whose size is not known when the model is patched.
 DYNAMIC_BLOCK = 8
 
@@ -46,7 +49,7 @@ def mosaic(head: list[ov.Node], logits: ov.Output, classes: int, ctx: Context) -
     sliced = emit.reshape(index, -1, block)
     result = emit.reshape(scores, -1, block, classes)
     model = ov.Model([emit.result(result, body.name())], body.parameters(), body.name())
-    joined = emit.loop(model, (body.index, sliced), body.invariants(), axis=1)
+    joined = emit.loop(model, (body.index, sliced), body.invariants(), axis=1, part=block)
     trimmed = _trim(joined, places, ctx)
     return Rows(trimmed, Order.LAST, classes)
 
@@ -60,10 +63,10 @@ def block_size(head: list[ov.Node], ctx: Context) -> int:
     """Return how many masks run at once: as many as fit into `MEMORY_BUDGET`, in blocks of equal size."""
     places = ctx.target.grid.places
     largest = max((_bytes(node) for node in head), default=1)
-    fitting = max(1, MEMORY_BUDGET // max(1, 3 * largest))
+    fitting = max(MIN_BLOCK, MEMORY_BUDGET // max(1, 3 * largest))
     if places is None:
         return min(fitting, DYNAMIC_BLOCK)
-    return ceil(places / ceil(places / min(fitting, places)))
+    return max(MIN_BLOCK, ceil(places / ceil(places / min(fitting, places))))
 
 
 def _bytes(node: ov.Node) -> int:
@@ -83,7 +86,6 @@ class _Body:
         self._block = block
         self._emit: Emitter = ctx.emit
         self._inputs: dict[tuple[int, int], tuple[ov.Output, ov.Output]] = {}
-        self._weights: dict[tuple[int, int], ov.Output] = {}
         self.index = self._emit.parameter(ov.PartialShape([1, block]), ov.Type.i64)
         self._target = self._input(ctx.target.output)
 
@@ -127,19 +129,10 @@ class _Body:
             if port(source) in made:
                 inputs.append(made[port(source)])
             elif is_weight(source):
-                inputs.append(self._copied_weight(source))
+                inputs.append(self._emit.private(source))
             else:
                 inputs.append(self._repeated(source))
         return inputs
-
-    def _copied_weight(self, source: ov.Output) -> ov.Output:
-        """A body cannot read outer nodes: constants are copied in, sharing their memory."""
-        if port(source) not in self._weights:
-            node = source.get_node()
-            copies = self._emit.copy(node, [self._copied_weight(value) for value in node.input_values()])
-            for output, made in zip(node.outputs(), copies, strict=True):
-                self._weights[port(output)] = made
-        return self._weights[port(source)]
 
     def _input(self, source: ov.Output) -> ov.Output:
         if port(source) not in self._inputs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import openvino as ov
 
 from ov_xai.analysis.axes import batch_axis
-from ov_xai.graph.view import GraphView, node_key, port
+from ov_xai.graph.view import GraphView, is_weight, node_key, port
 from ov_xai.perturbation.batch import on_batch
 from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Affine, Batch, Form, Refusal, Rows, Shared, is_place_form
@@ -28,7 +28,7 @@ def replay(head: list[ov.Node], logits: ov.Output, ctx: Context) -> Rows | Refus
     """
     forms: dict[tuple[int, int], Form] = {port(ctx.target.output): _masked_target(ctx)}
     for node in head:
-        inputs = [forms.get(port(source), Shared(source)) for source in node.input_values()]
+        inputs = [forms.get(port(source)) or _shared(source, ctx) for source in node.input_values()]
         results = _step(node, inputs, ctx)
         if isinstance(results, Refusal):
             return results
@@ -50,6 +50,10 @@ def _channel_axis(ctx: Context) -> int:
         for index, axis in enumerate(ctx.target.layout)
         if index != batch and axis[0] and axis[0][0].role.value == "other"
     )
+
+
+def _shared(source: ov.Output, ctx: Context) -> Shared:
+    return Shared(ctx.emit.private(source) if is_weight(source) else source)
 
 
 def _step(node: ov.Node, inputs: list[Form], ctx: Context) -> list[Form] | Refusal:

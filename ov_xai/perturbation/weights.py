@@ -34,8 +34,8 @@ def _gather(emit: Emitter, weights: ov.Output, indices: ov.Output, axis: int) ->
         return emit.convert(_gather(emit, node.input_value(0), indices, axis), weights.get_element_type())
     if kind in ("Multiply", "Subtract"):
         extents = sizes(weights)
-        parts = [_gather_operand(emit, source, indices, axis, extents) for source in node.input_values()]
-        return emit.copy(node, parts)[0]
+        a, b = (_gather_operand(emit, source, indices, axis, extents) for source in node.input_values())
+        return emit.multiply(a, b) if kind == "Multiply" else emit.subtract(a, b)
     return emit.gather(weights, indices, axis)
 
 

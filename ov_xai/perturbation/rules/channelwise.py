@@ -12,7 +12,7 @@ import openvino as ov
 
 from ov_xai.analysis.axes import place_axes
 from ov_xai.graph.view import rank, sizes
-from ov_xai.perturbation.context import Context, constant_axes
+from ov_xai.perturbation.context import Context, constant_axes, shared_values
 from ov_xai.perturbation.forms import Affine, Form, Levels, Order, PlaceForm, Refusal, Rows, Shared, is_place_form
 from ov_xai.perturbation.rules.pooling import maximum, mean
 
@@ -31,7 +31,7 @@ def reduction(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Re
     assert isinstance(form, Affine | Levels)
     places = place_axes(form.layout)
     if not set(axes) & set(places):
-        return _per_place(node, form, ctx)
+        return _per_place(node, form, forms[1:], ctx)
     if set(axes) != set(places):
         return Refusal("places are reduced in part, or together with channels", name)
     kind = node.get_type_name()
@@ -52,7 +52,7 @@ def channelwise(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | 
     assert isinstance(form, Affine | Levels)
     if set(axes) & set(place_axes(form.layout)):
         return Refusal("a normalisation over places", name)
-    return _per_place(node, form, ctx)
+    return _per_place(node, form, forms[1:], ctx)
 
 
 def _axes(node: ov.Node, depth: int) -> list[int] | None:
@@ -62,8 +62,10 @@ def _axes(node: ov.Node, depth: int) -> list[int] | None:
     return constant_axes(node, 1, depth) if node.get_input_size() > 1 else None
 
 
-def _per_place(node: ov.Node, form: PlaceForm, ctx: Context) -> list[Form] | Refusal:
-    rest = [node.input_value(index) for index in range(1, node.get_input_size())]
+def _per_place(node: ov.Node, form: PlaceForm, operands: list[Form], ctx: Context) -> list[Form] | Refusal:
+    rest = shared_values(operands)
+    if rest is None:
+        return Refusal("a parameter depends on the mask", node.get_friendly_name())
     layout = ctx.layout(node.output(0))
 
     def applied(values: ov.Output) -> ov.Output:

@@ -64,7 +64,7 @@ def convolution(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | 
         return _per_place(node, form, 0, weights.values, ctx)
     grid = [ctx.target.grid.height, ctx.target.grid.width]
     if plain and kernel == grid and node.get_type_name() == "Convolution" and place_axes(form.layout) == [2, 3]:
-        return _dense_over_grid(node, form, ctx)
+        return _dense_over_grid(node, form, weights.values, ctx)
     return Refusal("a convolution mixes neighbouring places", name)
 
 
@@ -177,9 +177,9 @@ def _extent(axis: list[Factor], *roles: Role) -> int | None:
     return extent
 
 
-def _dense_over_grid(node: ov.Node, form: PlaceForm, ctx: Context) -> list[Form] | Refusal:
+def _dense_over_grid(node: ov.Node, form: PlaceForm, weights: ov.Output, ctx: Context) -> list[Form] | Refusal:
     """A convolution whose kernel is the whole grid is flatten + dense with W = (K, C, h, w)."""
-    emit, weights = ctx.emit, node.input_value(1)
+    emit = ctx.emit
     total, channels, height, width = (extent or 1 for extent in sizes(weights) or [])
     places = height * width
     per_place = emit.transpose(emit.reshape(weights, total, channels, places), 2, 1, 0)

@@ -10,18 +10,18 @@ import openvino as ov
 
 from ov_xai.analysis.axes import place_axes
 from ov_xai.graph.view import rank, sizes
-from ov_xai.perturbation.context import Context
-from ov_xai.perturbation.forms import Affine, Form, Levels, Refusal, Shared
+from ov_xai.perturbation.context import Context, shared_values
+from ov_xai.perturbation.forms import Affine, Form, Levels, Refusal
 
 
 def slicing(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refusal:
     """Take part of the channels at every place."""
     form, name = forms[0], node.get_friendly_name()
-    if not isinstance(form, Affine | Levels) or not all(isinstance(other, Shared) for other in forms[1:]):
+    rest = shared_values(forms[1:])
+    if not isinstance(form, Affine | Levels) or rest is None:
         return Refusal("a part of something that has no places", name)
     if not all(_keeps_places(form, output, ctx) for output in node.outputs()):
         return Refusal("some places are left out", name)
-    rest = [node.input_value(index) for index in range(1, node.get_input_size())]
 
     def applied(values: ov.Output) -> list[ov.Output]:
         return ctx.emit.copy(node, [values, *rest])

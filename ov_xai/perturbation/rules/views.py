@@ -9,14 +9,14 @@ from __future__ import annotations
 import openvino as ov
 
 from ov_xai.analysis.axes import is_spatial
-from ov_xai.perturbation.context import Context
-from ov_xai.perturbation.forms import Affine, Form, Levels, Refusal, Rows, Shared
+from ov_xai.perturbation.context import Context, shared_values
+from ov_xai.perturbation.forms import Affine, Form, Levels, Refusal, Rows
 
 
 def view(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refusal:
     """Rearrange the tensors of a form."""
-    form, rest = forms[0], [node.input_value(index) for index in range(1, node.get_input_size())]
-    if not all(isinstance(other, Shared) for other in forms[1:]):
+    form, rest = forms[0], shared_values(forms[1:])
+    if rest is None:
         return Refusal("the pattern of a view depends on the mask", node.get_friendly_name())
     if isinstance(form, Rows):
         return _on_rows(node, form, ctx)

@@ -1,0 +1,41 @@
+"""What several tests do with a model."""
+
+import numpy as np
+import openvino as ov
+
+F32 = {"INFERENCE_PRECISION_HINT": "f32"}
+
+#: Of a map's range, the closed form may differ from the literal perturbation by this much in FP32.
+MAP_TOLERANCE = 1e-4
+
+
+def run(model, inputs, config=F32):
+    """Return all outputs of a model as copies."""
+    compiled = ov.Core().compile_model(model, "CPU", config)
+    result = compiled(inputs)
+    return [np.array(result[index]) for index in range(len(compiled.outputs))]
+
+
+def output(model, inputs, name="saliency_map", config=F32):
+    """Return one output by name."""
+    compiled = ov.Core().compile_model(model, "CPU", config)
+    return np.array(compiled(inputs)[name])
+
+
+def assert_maps_equal(found, expected, tolerance=MAP_TOLERANCE):
+    """Compare raw maps relative to the range of each expected one.
+
+    A constant map has no range; there, rounding of the scores themselves is what may differ.
+    """
+    span = np.ptp(expected, axis=(-2, -1), keepdims=True)
+    noise = 4e-6 * np.abs(expected).max(axis=(-2, -1), keepdims=True)
+    gap = np.abs(found.astype(np.float64) - expected)
+    worst = np.max(gap - noise - tolerance * span)
+    assert worst <= 0, f"maps differ by {np.max(gap / np.maximum(span, 1e-12)):.2e} of their range"
+
+
+def assert_levels_equal(found, expected):
+    """Compare u8 maps to within one level."""
+    assert found.dtype == np.uint8
+    gap = np.abs(found.astype(int) - expected.astype(int))
+    assert gap.max() <= 1, f"maps differ by {gap.max()} levels"

@@ -1,0 +1,1 @@
+"""Slow, independent NumPy versions of what the product computes in the graph. They import nothing from ov_xai."""

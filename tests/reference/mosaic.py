@@ -1,0 +1,95 @@
+"""Recipro-CAM, literally: the head runs once per mask."""
+
+import numpy as np
+import openvino as ov
+from openvino import opset13 as ops
+
+F32 = {"INFERENCE_PRECISION_HINT": "f32"}
+PROFILES = {"pixel": {0: 1.0}, "gaussian": {0: 0.5, 1: 0.25}}
+
+
+def mask_pictures(kind, height, width):
+    """Return all masks as [P, h, w]."""
+    weights = PROFILES[kind]
+    pictures = np.zeros((height * width, height, width), np.float32)
+    for place in range(height * width):
+        y, x = divmod(place, width)
+        for dy in (-1, 0, 1):
+            for dx in (-1, 0, 1):
+                if 0 <= y + dy < height and 0 <= x + dx < width:
+                    pictures[place, y + dy, x + dx] = weights.get(abs(dy), 0.0) * weights.get(abs(dx), 0.0)
+    return pictures
+
+
+def _node(model, name):
+    return next(node for node in model.get_ordered_ops() if node.get_friendly_name() == name)
+
+
+def _strip_activation(output):
+    while output.get_node().get_type_name() in ("Reshape", "Squeeze", "Softmax", "Sigmoid"):
+        node = output.get_node()
+        if node.get_type_name() in ("Softmax", "Sigmoid"):
+            return node.input_value(0)
+        source = node.input_value(0).get_node()
+        if source.get_type_name() not in ("Reshape", "Squeeze", "Softmax", "Sigmoid"):
+            return output
+        output = node.input_value(0)
+    return output
+
+
+def target_values(model, name, inputs):
+    """Return the activations of a layer, in FP32."""
+    model = model.clone()
+    model.add_results([ops.result(_node(model, name).output(0))])
+    compiled = ov.Core().compile_model(model, "CPU", F32)
+    return np.array(compiled(inputs)[len(compiled.outputs) - 1])
+
+
+def literal_logits(model, name, inputs, kind, places, score_output=0):
+    """Return the logits [P, N, K] and the grid when only the neighbourhood of one place of a layer is kept.
+
+    Args:
+        model: the plain model.
+        name: friendly name of the masked layer.
+        inputs: the model's inputs.
+        kind: "pixel" or "gaussian".
+        places: indices of the axes of the layer that hold places: two, or one of flattened tokens.
+        score_output: index of the output that is explained.
+    """
+    values = target_values(model, name, inputs)
+    if len(places) == 2:
+        height, width = (values.shape[axis] for axis in places)
+    else:
+        height = width = round(values.shape[places[0]] ** 0.5)
+    head = model.clone()
+    target = _node(head, name).output(0)
+    logits = _strip_activation(head.outputs[score_output].get_node().input_value(0))
+    stand_in = ops.parameter(list(values.shape), target.get_element_type())
+    for reader in list(target.get_target_inputs()):
+        reader.replace_source_output(stand_in.output(0))
+    compiled = ov.Core().compile_model(ov.Model([ops.result(logits)], [stand_in], "head"), "CPU", F32)
+    request = compiled.create_infer_request()
+    shape = [values.shape[axis] if axis in places else 1 for axis in range(values.ndim)]
+    rows = []
+    for picture in mask_pictures(kind, height, width):
+        request.infer([values * picture.reshape(shape)])
+        rows.append(np.array(request.get_output_tensor(0).data).reshape(values.shape[0], -1))
+    return np.stack(rows), (height, width)
+
+
+def maps_from_logits(logits, grid, activation=None):
+    """Return raw maps [N, K, h, w] from logits [P, N, K]."""
+    scores = logits.astype(np.float64)
+    if activation == "softmax":
+        scores = np.exp(scores - scores.max(-1, keepdims=True))
+        scores /= scores.sum(-1, keepdims=True)
+    if activation == "sigmoid":
+        scores = 1 / (1 + np.exp(-scores))
+    return scores.transpose(1, 2, 0).reshape(scores.shape[1], scores.shape[2], *grid)
+
+
+def to_u8(maps):
+    """Return each map scaled to its own full range, u8."""
+    low, high = maps.min((-2, -1), keepdims=True), maps.max((-2, -1), keepdims=True)
+    span = np.where(high > low, high - low, 1)
+    return np.rint(255 * (maps - low) / span).astype(np.uint8)
