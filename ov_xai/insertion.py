@@ -21,7 +21,7 @@ from ov_xai.graph.view import node_key
 from ov_xai.methods.activation_map import activation_map
 from ov_xai.methods.eigen_cam import eigen_cam
 from ov_xai.methods.maps import RawMaps, normalised
-from ov_xai.methods.places import places_by_channels
+from ov_xai.methods.places import mean_by_product, places_by_channels
 from ov_xai.methods.recipro_cam import recipro_cam
 from ov_xai.perturbation.classes import find_class_tail
 from ov_xai.perturbation.context import ClassSubset, Context
@@ -145,8 +145,8 @@ def _branch(
     if subset is not None:
         outputs.append(emit.result(subset.indices, SALIENCY_CLASSES))
     if plan.feature_vector:
-        vector = emit.reduce_mean(places_by_channels(emit, anatomy.target), 1)
-        outputs.append(emit.result(emit.convert(vector, ov.Type.f32), FEATURE_VECTOR))
+        vector = mean_by_product(emit, places_by_channels(emit, anatomy.target), 1)
+        outputs.append(emit.result(emit.convert(emit.squeeze(vector, 1), ov.Type.f32), FEATURE_VECTOR))
     return raw, outputs
 
 

@@ -22,13 +22,25 @@ def output(model, inputs, name="saliency_map", config=F32):
     return np.array(compiled(inputs)[name])
 
 
-def assert_maps_equal(found, expected, tolerance=MAP_TOLERANCE):
+#: FP32 exponentials give zero somewhere below this.
+UNDERFLOW = 1e-30
+
+#: Rounding of a score in FP32, relative to its size.
+SCORE_ROUNDING = 4e-6
+
+
+def assert_maps_equal(found, expected, tolerance=MAP_TOLERANCE, rounding=SCORE_ROUNDING):
     """Compare raw maps relative to the range of each expected one.
 
-    A constant map has no range; there, rounding of the scores themselves is what may differ.
+    Args:
+        found: maps [..., h, w].
+        expected: the same, computed independently.
+        tolerance: allowed difference relative to the range of a map.
+        rounding: allowed difference relative to the largest score of a map, which matters where a map is constant.
+            Probabilities of logits l carry the rounding of the logits, exp(d) - 1 with d = 4e-6 max |l|.
     """
     span = np.ptp(expected, axis=(-2, -1), keepdims=True)
-    noise = 4e-6 * np.abs(expected).max(axis=(-2, -1), keepdims=True)
+    noise = rounding * np.abs(expected).max(axis=(-2, -1), keepdims=True) + UNDERFLOW
     gap = np.abs(found.astype(np.float64) - expected)
     worst = np.max(gap - noise - tolerance * span)
     assert worst <= 0, f"maps differ by {np.max(gap / np.maximum(span, 1e-12)):.2e} of their range"

@@ -103,6 +103,10 @@ class Emitter:
             target = self.concat([self.ints(p) if isinstance(p, int) else p for p in shape], 0)
         return self._emit(ops.reshape, x, target, special_zero=True)
 
+    def reshape_like(self, x: ov.Output, like: ov.Output) -> ov.Output:
+        """Reshape to the shape of another tensor."""
+        return self._emit(ops.reshape, x, self.shape_of(like), special_zero=False)
+
     def unsqueeze(self, x: ov.Output, *axes: int) -> ov.Output:
         return self._emit(ops.unsqueeze, x, self.ints(*axes))
 

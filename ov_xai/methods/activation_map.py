@@ -14,10 +14,10 @@ import openvino as ov
 from ov_xai.analysis.collapse import Candidate
 from ov_xai.graph.emit import Emitter
 from ov_xai.methods.maps import RawMaps
-from ov_xai.methods.places import as_grid, places_by_channels
+from ov_xai.methods.places import as_grid, mean_by_product, places_by_channels
 
 
 def activation_map(emit: Emitter, target: Candidate, height: ov.Output, width: ov.Output) -> RawMaps:
     """Return one raw map per image: [N, h, w]."""
     matrix = places_by_channels(emit, target)  # (N, P, C)
-    return RawMaps(as_grid(emit, emit.reduce_mean(matrix, 2), height, width))
+    return RawMaps(as_grid(emit, emit.squeeze(mean_by_product(emit, matrix, 2), 2), height, width))

@@ -29,9 +29,8 @@ def eigen_cam(emit: Emitter, target: Candidate, height: ov.Output, width: ov.Out
     matrix = places_by_channels(emit, target)  # (N, P, C)
     centred = emit.subtract(matrix, emit.reduce_mean(matrix, 1, keep=True))
     peak = _nonzero(emit, emit.reduce_max(emit.absolute(centred), 1, 2, keep=True))
-    unit = emit.divide(centred, peak)
-    direction = _direction(emit, unit, target)  # (N, 1, C)
-    scores = emit.multiply(emit.matmul(unit, direction, transpose_b=True), peak)  # (N, P, 1)
+    direction = _direction(emit, emit.divide(centred, peak), target)  # (N, 1, C)
+    scores = emit.matmul(centred, direction, transpose_b=True)  # (N, P, 1)
     return RawMaps(as_grid(emit, emit.squeeze(_signed(emit, scores), 2), height, width))
 
 

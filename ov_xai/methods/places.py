@@ -43,6 +43,21 @@ def places_by_channels(emit: Emitter, target: Candidate) -> ov.Output:
     return emit.reshape(values, 0, -1, count)
 
 
+def mean_by_product(emit: Emitter, matrix: ov.Output, axis: int) -> ov.Output:
+    """Return the mean of [N, P, C] over places (axis 1) or channels (axis 2), kept as an axis of extent one.
+
+    A product with a vector of 1/n instead of a reduction: at BF16 and FP16 the CPU plugin keeps everything between the
+    last product and an output in FP32, so an output that is reached from the target without one would change the
+    precision of the target itself, and with it the predictions.
+    """
+    count = emit.extents(matrix, axis)
+    number = emit.convert(count, matrix.get_element_type())
+    share = emit.divide(emit.like(1, matrix), number)
+    if axis == 1:
+        return emit.matmul(emit.broadcast(share, emit.concat([emit.ints(1), count], 0)), matrix)
+    return emit.matmul(matrix, emit.broadcast(share, emit.concat([count, emit.ints(1)], 0)))
+
+
 def as_grid(emit: Emitter, maps: ov.Output, height: ov.Output, width: ov.Output) -> ov.Output:
     """Return maps [N, P] as [N, h, w]."""
     return emit.reshape(maps, 0, height, width)

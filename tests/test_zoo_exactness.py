@@ -1,0 +1,122 @@
+"""Every convolutional architecture: exact maps, unchanged predictions, the same bytes each time."""
+
+import numpy as np
+import pytest
+
+from ov_xai import InsertionRequest, Mask, Method, Normalise, Score, insert, read_manifest, save
+from ov_xai.graph.io import read_model
+from ov_xai.selfcheck import sample_inputs
+from tests.helpers import F32, SCORE_ROUNDING, assert_levels_equal, assert_maps_equal, output, run
+from tests.reference.mosaic import literal_logits, maps_from_logits, target_values, to_u8
+from tests.reference.unsupervised import activation_map, eigen_cam
+
+pytestmark = pytest.mark.zoo
+
+FLOAT = (
+    "resnet18 resnet18_onnx resnet18_te resnet18_softmax resnet18_ppp_u8nhwc resnet18_dyn mobilenetv2_100 "
+    "mobilenetv3_small_100 mobilenetv3_small_100_dyn efficientnet_b0 densenet121 squeezenet1_1 vgg11 "
+    "shufflenet_v2_x0_5 inception_v3 convnext_atto nfnet_l0 poolformer_s12 light_bvlc_alexnet"
+).split()
+INT8 = "resnet18_int8 mobilenetv3_small_100_int8".split()
+
+#: Rounding to a quantisation level after the pooling turns a difference in the last bit into a whole level of one
+#: channel: closed form and literal perturbation agree to within a few of these.
+INT8_TOLERANCE = 2e-2
+
+
+@pytest.mark.parametrize("name", FLOAT + INT8)
+def test_maps_equal_the_literal_perturbation(name, zoo):
+    path = zoo(name)
+    model = read_model(path)
+    inputs = sample_inputs(model)
+    tolerance = INT8_TOLERANCE if name in INT8 else 1e-4
+    for mask in Mask:
+        logits = None
+        for score in Score:
+            request = InsertionRequest(mask=mask, score=score, normalise=Normalise.NONE)
+            patched = insert(path, request, self_check=False)
+            manifest = read_manifest(patched)
+            if logits is None:
+                logits, grid = literal_logits(model, manifest.target[0], inputs, mask.value, (2, 3))
+            assert manifest.strategy == "closed-form"
+            assert list(grid) == manifest.grid
+            expected = maps_from_logits(logits, grid, "softmax" if score is Score.PROBABILITY else None)
+            rounding = SCORE_ROUNDING if score is Score.LOGIT else 2 * SCORE_ROUNDING * np.abs(logits).max()
+            assert_maps_equal(output(patched, inputs), expected, tolerance, rounding)
+            if name in FLOAT and rounding < 1 / 255 / 2:
+                levels = output(insert(path, InsertionRequest(mask=mask, score=score), self_check=False), inputs)
+                assert_levels_equal(levels, to_u8(expected))
+
+
+@pytest.mark.parametrize("name", FLOAT + INT8)
+def test_original_outputs_keep_every_bit(name, zoo):
+    path = zoo(name)
+    model = read_model(path)
+    inputs = sample_inputs(model, seed=3)
+    for config in (F32, {}):
+        before = run(model, inputs, config)
+        for request in (
+            InsertionRequest(),
+            InsertionRequest(top_k=5, feature_vector=True),
+            InsertionRequest(method=Method.ACTIVATION_MAP),
+            InsertionRequest(method=Method.EIGEN_CAM),
+        ):
+            after = run(insert(path, request, self_check=False), inputs, config)
+            for old, new in zip(before, after, strict=False):
+                assert old.dtype == new.dtype
+                assert old.tobytes() == new.tobytes(), request
+
+
+@pytest.mark.parametrize("name", FLOAT + INT8)
+def test_unsupervised_maps_equal_numpy(name, zoo):
+    path = zoo(name)
+    model = read_model(path)
+    inputs = sample_inputs(model)
+    for method, reference in ((Method.ACTIVATION_MAP, activation_map), (Method.EIGEN_CAM, eigen_cam)):
+        patched = insert(path, InsertionRequest(method=method, normalise=Normalise.NONE), self_check=False)
+        values = target_values(model, read_manifest(patched).target[0], inputs)
+        expected = reference(values.reshape(*values.shape[:2], -1).transpose(0, 2, 1))
+        found = output(patched, inputs)
+        assert_maps_equal(found, expected.reshape(found.shape), 1e-4)
+
+
+@pytest.mark.parametrize("name", FLOAT + INT8)
+def test_insertion_gives_the_same_bytes_and_a_small_file(name, zoo, tmp_path):
+    path = zoo(name)
+    for attempt in ("a", "b"):
+        save(insert(path, self_check=False), tmp_path / f"{attempt}.xml")
+    for suffix in (".xml", ".bin"):
+        assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+    plain = path.with_suffix(".bin").stat().st_size
+    assert (tmp_path / "a.bin").stat().st_size - plain <= max(0.01 * plain, 64 * 1024)
+
+
+def test_an_earlier_layer_is_masked_by_the_mosaic(zoo):
+    path = zoo("resnet18")
+    model = read_model(path)
+    layer = "__module.layer3.1.act2/aten::relu_/Relu"
+    patched = insert(path, InsertionRequest(target_layer=layer, normalise=Normalise.NONE))
+    manifest = read_manifest(patched)
+    assert (manifest.grid, manifest.strategy) == ([14, 14], "mosaic")
+    inputs = sample_inputs(model)
+    logits, grid = literal_logits(model, layer, inputs, "pixel", (2, 3))
+    assert_maps_equal(output(patched, inputs), maps_from_logits(logits, grid))
+
+
+def test_exports_of_one_network_give_one_map(zoo):
+    """The weights differ by route, so only what does not depend on them is compared."""
+    found = {}
+    for name in ("resnet18", "resnet18_onnx", "resnet18_te", "resnet18_softmax"):
+        manifest = read_manifest(insert(zoo(name), self_check=False))
+        found[name] = (manifest.grid, manifest.classes, manifest.strategy, manifest.method, manifest.mask)
+    assert len(set(map(str, found.values()))) == 1
+
+
+def test_dynamic_batch_is_explained_image_by_image(zoo):
+    patched = insert(zoo("resnet18_dyn"), InsertionRequest(top_k=3))
+    images = np.random.default_rng(0).standard_normal((3, 3, 224, 224)).astype(np.float32)
+    together = run(patched, [images])
+    for index in range(3):
+        alone = run(patched, [images[index : index + 1]])
+        assert_levels_equal(together[1][index : index + 1], alone[1])
+        np.testing.assert_array_equal(together[2][index : index + 1], alone[2])
