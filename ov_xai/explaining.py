@@ -10,17 +10,20 @@ import openvino as ov
 from ov_xai.errors import ModelMismatchError
 from ov_xai.graph.io import read_model, source_digest
 from ov_xai.graph.manifest import Manifest, read_manifest
+from ov_xai.graph.model_info import info_value, is_true
 from ov_xai.insertion import insert
+from ov_xai.inspection import inspect
 from ov_xai.request import InsertionRequest, Mask, Method, Normalise, Score
-from ov_xai.runtime.session import ALL, ClassChoice
+from ov_xai.runtime.session import ALL, PREDICTIONS, ClassChoice
 
 
-def ready_model(path: Path, request: InsertionRequest) -> ov.Model:
+def ready_model(path: Path, request: InsertionRequest, choice: ClassChoice) -> ov.Model:
     """Return a patched model: the one in the file when it fits the request, else one patched in memory.
 
     Args:
         path: a patched or a plain model.
         request: the wanted method; of a patched model everything but an explicit wish is kept.
+        choice: the classes that will be explained; maps that cannot be among them are not computed.
 
     Raises:
         ModelReadError: the file cannot be read.
@@ -29,10 +32,30 @@ def ready_model(path: Path, request: InsertionRequest) -> ov.Model:
     model = read_model(path)
     manifest = read_manifest(model)
     if manifest is None:
-        return insert(model, request)
+        return _insert_for(model, request, choice)
     if request.method is None or request.method.value == manifest.method:
         return model
     return insert(model, replace(_same_request(manifest), method=request.method, top_k=None), replace_old=True)
+
+
+def _insert_for(model: ov.Model, request: InsertionRequest, choice: ClassChoice) -> ov.Model:
+    """Patch a plain model with maps of as many classes as can reach the threshold.
+
+    Of probabilities that sum to one, at most 1 / t are t or more.
+    """
+    class_wise = request.method is None or request.method.class_wise
+    if (
+        not class_wise
+        or choice.classes != PREDICTIONS
+        or choice.threshold <= 0
+        or is_true(info_value(model, "multilabel"))
+    ):
+        return insert(model, request)
+    scores = inspect(model, request).report
+    if scores is None or scores.activation == "sigmoid":
+        return insert(model, request)
+    count = min(scores.classes, int(1 / choice.threshold))
+    return insert(model, replace(request, top_k=max(1, count)))
 
 
 def _same_request(manifest: Manifest) -> InsertionRequest:

@@ -120,7 +120,7 @@ def explain(
         None if input_color is None else InputColor(input_color.lower()),
     )
     given = None if labels is None else read_label_file(labels)
-    patched = ready_model(model, make_request(method=method, normalise=_normalise(rendered).value))
+    patched = ready_model(model, make_request(method=method, normalise=_normalise(rendered).value), choice)
     require_class_maps(patched, choice)
     session = Session(patched, device, labels=given, choice=choice, overrides=overrides, requests=requests)
     click.echo(session.preprocessing.describe(), err=True)

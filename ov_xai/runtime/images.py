@@ -111,14 +111,14 @@ def read_image(path: Path) -> Image:
     if data.size == 0:
         raise InputError(f"Image '{path}' is empty.")
     try:
-        decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        decoded = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
         if decoded is not None and _may_have_alpha(data):
             decoded = _over_white(data, decoded)
     except cv2.error as error:
         raise InputError(f"Image '{path}' cannot be decoded: {_first_line(error)}.") from error
     if decoded is None:
         raise InputError(f"'{path}' is not an image, or its format is not supported.")
-    return np.ascontiguousarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB))
+    return np.asarray(decoded, np.uint8)
 
 
 def _first_line(error: Exception) -> str:
@@ -132,7 +132,7 @@ def _may_have_alpha(data: npt.NDArray[np.uint8]) -> bool:
 
 def _over_white(data: npt.NDArray[np.uint8], colour: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Lay an image with an alpha channel over white; return `colour` when it has none."""
-    full = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    full = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)  # (H, W, BGRA) where there is alpha
     if full is None or full.ndim != 3 or full.shape[2] != 4 or full.shape[:2] != colour.shape[:2]:
         return colour
     full_scale = 65535 if full.dtype == np.uint16 else 255

@@ -58,12 +58,12 @@ class Prepared:
 
     Attributes:
         photo: u8 [H, W, 3], RGB.
-        tensor: the model's input.
+        tensor: u8 [1, h, w, C].
         placement: where the input lies in the photo.
     """
 
     photo: Image
-    tensor: Array
+    tensor: Image
     placement: Placement
 
 
@@ -124,9 +124,8 @@ class Session:
         self._safe = dict(zip(self.labels, safe_labels(self.labels), strict=True))
         self._wanted = self._wanted_classes()
         self._multilabel = is_true(info_value(source, "multilabel"))
-        self._position = _input_position(source)
         self._fix_batch(source)
-        self._compiled = self._compile(source, device, requests, config)
+        self._compiled = self._compile(self.preprocessing.embedded(source), device, requests, config)
         self._index = {name: i for i, out in enumerate(self._compiled.outputs) for name in out.get_names()}
         self._queue: ov.AsyncInferQueue | None = None
         self._requests = requests or 0
@@ -237,7 +236,7 @@ class Session:
         """Start an inference; waits while all requests are busy."""
         future: Future[Explanation] = Future()
         job = _Job(self, prepared, future)
-        self.queue.start_async({self._position: prepared.tensor}, job)
+        self.queue.start_async({self.preprocessing.position: prepared.tensor}, job)
         return future
 
     def explain_outputs(self, request: ov.InferRequest, prepared: Prepared) -> Explanation:
@@ -246,11 +245,8 @@ class Session:
         outputs = self._read(request)
         confidences = self._confidences(outputs.scores)
         order = np.argsort(-confidences, kind="stable")
-        predictions = [
-            Prediction(int(index), self.labels[index], float(confidences[index]))
-            for rank, index in enumerate(order)
-            if rank == 0 or confidences[index] >= self.choice.threshold
-        ]
+        count = max(1, int(np.count_nonzero(confidences >= self.choice.threshold)))
+        predictions = [Prediction(int(index), self.labels[index], float(confidences[index])) for index in order[:count]]
         if not self._class_wise:
             maps = {self.manifest.method: outputs.maps}
             return Explanation(photo, predictions, maps, {}, placement, {}, self.manifest.method, request.latency)
@@ -301,11 +297,6 @@ def _deliver(request: ov.InferRequest, job: _Job) -> None:
     except BaseException as error:
         # An exception must reach the caller, not unwind into OpenVINO's thread.
         job.future.set_exception(error)
-
-
-def _input_position(model: ov.Model) -> int:
-    image = find_image_input(model)[0].get_node().get_friendly_name()
-    return [source.get_node().get_friendly_name() for source in model.inputs].index(image)
 
 
 def load(image: ImageSource) -> Image:
