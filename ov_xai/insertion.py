@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import openvino as ov
 
@@ -28,7 +28,7 @@ from ov_xai.perturbation.context import ClassSubset, Context
 from ov_xai.perturbation.masks import MaskMatrix
 from ov_xai.perturbation.replay import head_nodes
 from ov_xai.plan import Plan, make_plan
-from ov_xai.request import InsertionRequest, Method, Normalise
+from ov_xai.request import InsertionRequest, Method, Normalise, as_request
 from ov_xai.selfcheck import check_branch, check_outputs
 from ov_xai.version import __version__
 
@@ -45,6 +45,7 @@ def insert(
     *,
     replace_old: bool = False,
     self_check: bool = True,
+    **options: Any,
 ) -> ov.Model:
     """Return a copy of the model that also computes saliency maps.
 
@@ -54,6 +55,7 @@ def insert(
         replace_old: strip an earlier saliency branch first, instead of refusing a model that has one.
         self_check: prove on random inputs that the original outputs are unchanged and that the branch agrees with
             the literal perturbation.
+        options: fields of `InsertionRequest`, instead of a request.
 
     Returns:
         A model with the original outputs first, then `saliency_map` (u8 [N, K, h, w], or [N, h, w] for methods with
@@ -66,7 +68,7 @@ def insert(
         ModelMismatchError: the request does not fit the model, or the model is patched already.
         SelfCheckError: the branch disagrees with the literal perturbation, or an original output changes.
     """
-    request = request or InsertionRequest()
+    request = as_request(request, options)
     original = model.clone() if isinstance(model, ov.Model) else read_model(model)
     if read_manifest(original) is not None or _has_map(original):
         if not replace_old:
@@ -182,10 +184,14 @@ def _choose_classes(emit: Emitter, anatomy: Anatomy, plan: Plan, ctx: Context, h
 
 
 def _grid_extents(emit: Emitter, anatomy: Anatomy) -> tuple[ov.Output, ov.Output]:
+    """Return rows and columns of the grid, as i64 vectors of one element.
+
+    They are read from the target where it has an axis for each, so that a patched model can still be reshaped.
+    """
     target = anatomy.target
-    if target.grid.height is not None and target.grid.width is not None:
-        return emit.ints(target.grid.height), emit.ints(target.grid.width)
     axes = place_axes(target.layout)
+    if len(axes) != 2 and target.grid.height is not None and target.grid.width is not None:
+        return emit.ints(target.grid.height), emit.ints(target.grid.width)
     if len(axes) != 2:
         raise UnsupportedModelError(
             "The grid has a dynamic size and its rows and columns share one axis",

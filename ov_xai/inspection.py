@@ -17,7 +17,7 @@ from ov_xai.graph.manifest import Manifest, read_manifest
 from ov_xai.graph.view import GraphView
 from ov_xai.insertion import patch, remove
 from ov_xai.perturbation.replay import head_nodes
-from ov_xai.request import InsertionRequest
+from ov_xai.request import InsertionRequest, as_request
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ def inspect(
     request: InsertionRequest | None = None,
     *,
     all_candidates: bool = False,
+    **options: Any,
 ) -> Inspection:
     """Return what a model is and what would be inserted; nothing is compiled or written.
 
@@ -70,6 +71,7 @@ def inspect(
         model: path of a model in any format OpenVINO reads, or a model in memory.
         request: the request to plan for; None for the defaults.
         all_candidates: list every layer with a grid, not only the last whole one of each grid.
+        options: fields of `InsertionRequest`, instead of a request.
 
     Raises:
         ModelReadError: the file cannot be read.
@@ -80,7 +82,7 @@ def inspect(
     if existing is not None:
         source = remove(source)
     try:
-        patched, anatomy, _ = patch(source, request or InsertionRequest())
+        patched, anatomy, _ = patch(source, as_request(request, options))
     except UnsupportedModelError as error:
         refusal = Refusal(error.reason, error.node, error.remedy)
         return Inspection(existing is not None, existing, None, None, refusal)

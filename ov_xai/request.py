@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ov_xai.errors import RequestError
 
@@ -91,9 +91,24 @@ def parse_method(text: str | Method | None) -> Method | None:
     raise RequestError(f"method '{text}' is not known; expected one of: {', '.join(allowed)}.{hint}")
 
 
+def as_request(request: InsertionRequest | None, options: dict[str, Any]) -> InsertionRequest:
+    """Return the request, or the one that options make.
+
+    Raises:
+        RequestError: both are given, or an option is not known.
+    """
+    if request is not None and options:
+        raise RequestError("A request and options are given; put the options into the request.")
+    unknown = set(options) - {field.name for field in fields(InsertionRequest)}
+    if unknown:
+        allowed = ", ".join(field.name for field in fields(InsertionRequest))
+        raise RequestError(f"Option '{min(unknown)}' is not known; expected one of: {allowed}.")
+    return request or InsertionRequest(**options)
+
+
 @dataclass(frozen=True)
 class InsertionRequest:
-    """What the caller wants inserted.
+    """What the caller wants inserted; methods, masks and scores may be given by name.
 
     Attributes:
         method: the map to compute; None chooses by the kind of model.
@@ -118,5 +133,9 @@ class InsertionRequest:
     labels: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "method", parse_method(self.method))
+        object.__setattr__(self, "mask", None if self.mask is None else parse_word(Mask, self.mask))
+        object.__setattr__(self, "score", parse_word(Score, self.score))
+        object.__setattr__(self, "normalise", parse_word(Normalise, self.normalise))
         if self.top_k is not None and self.top_k < 1:
             raise RequestError(f"top-k is {self.top_k}; expected a whole number from 1 to the number of classes.")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ov_xai import insert
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -46,6 +48,4 @@ def data():
 @pytest.fixture(scope="session")
 def patched_classifier(data):
     """Return the bundled classifier, patched with the defaults."""
-    from ov_xai import insert
-
     return insert(data / "models" / "efficientnet_lite0.xml")

@@ -167,7 +167,8 @@ def split_factor(factor: Factor, outer: int) -> tuple[Factor, Factor] | None:
     if factor.size is None or factor.size % outer:
         return None
     inner = factor.size // outer
-    return replace(factor, size=outer, stride=factor.stride * inner), replace(factor, size=inner)
+    stride = 1 if factor.role is Role.OTHER else factor.stride * inner
+    return replace(factor, size=outer, stride=stride), replace(factor, size=inner)
 
 
 def regroup(layout: Layout, extents: list[int | None]) -> Layout | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import openvino as ov
 
-from ov_xai.analysis.axes import Grid, Layout, grid, is_separable, is_spatial
+from ov_xai.analysis.axes import UNIT, Grid, Layout, batch_axis, grid, is_separable, is_spatial, place_axes
 from ov_xai.analysis.propagation import Layouts
 from ov_xai.analysis.scores import VIEW_OPS
 from ov_xai.errors import UnsupportedModelError
@@ -14,6 +14,8 @@ from ov_xai.graph.view import GraphView, node_key, port, shape_text, sizes
 
 #: A window that slides over places; when it is what ends the grid, places overlapped and the grid is really 1x1.
 SLIDING_OPS = frozenset({"Convolution", "GroupConvolution", "MaxPool", "AvgPool"})
+#: Layers that mix channels or places by learned weights.
+LEARNED_OPS = SLIDING_OPS - {"MaxPool", "AvgPool"} | {"MatMul", "DeformableConvolution", "BinaryConvolution"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,12 @@ class Candidate:
     layout: Layout
     grid: Grid
     channels: int | None
+
+    @property
+    def channel_axes(self) -> list[int]:
+        """Axes that are neither batch nor places, those of extent one left out."""
+        skipped = {*place_axes(self.layout), batch_axis(self.layout)}
+        return [axis for axis, parts in enumerate(self.layout) if axis not in skipped and parts != UNIT]
 
     @property
     def name(self) -> str:
@@ -82,16 +90,22 @@ def find_collapse(view: GraphView, layouts: Layouts, logits: ov.Output) -> Colla
             continue
         sources = [source for source in node.input_values() if node_key(source.get_node()) in spatial]
         targets = [_walk_back(source, layouts) for source in sources]
-        ends.extend(Collapse(node, target) for target in targets if target is not None)
+        ends.extend(Collapse(node, target) for target in targets if target is not None and is_learned(view, target))
     if not ends:
         raise UnsupportedModelError(
-            "No tensor between the image and the scores has a spatial grid",
+            "No layer between the image and the scores has a spatial grid",
             node=logits.get_node().get_friendly_name(),
             remedy="A map needs rows and columns; a model that flattens the image first has none.",
         )
     best = max(ends, key=_fineness)
     _refuse_single_place(best)
     return best
+
+
+def is_learned(view: GraphView, tensor: Candidate) -> bool:
+    """Return whether any layer with weights stands between the image and this tensor."""
+    ancestors = view.ancestors([tensor.output.get_node()])
+    return any(view.node(key).get_type_name() in LEARNED_OPS for key in ancestors)
 
 
 def _on_path(node: ov.Node, layouts: Layouts) -> bool:

@@ -16,6 +16,7 @@ import openvino as ov
 from openvino import opset13 as ops
 
 from ov_xai.graph.copy import NodeCopier
+from ov_xai.graph.view import sizes
 
 #: Every inserted node is named below this prefix.
 PREFIX = "ov_xai/"
@@ -123,8 +124,22 @@ class Emitter:
     def concat(self, parts: Sequence[ov.Output], axis: int) -> ov.Output:
         return self._emit(ops.concat, list(parts), axis=axis)
 
-    def gather(self, x: ov.Output, indices: ov.Output, axis: int, batch_dims: int = 0) -> ov.Output:
-        return self._emit(ops.gather, x, indices, self.int_scalar(axis), batch_dims=batch_dims)
+    def gather(self, x: ov.Output, indices: ov.Output, axis: int) -> ov.Output:
+        return self._emit(ops.gather, x, indices, self.int_scalar(axis))
+
+    def gather_per_image(self, x: ov.Output, indices: ov.Output) -> ov.Output:
+        """Return x[n, indices[n]] for x [N, K, ...] and indices i64 [N, T], as [N, T, ...].
+
+        By index into [N * K, ...]: the CPU plugin's Gather with batch_dims reads out of bounds where the rows are
+        shorter than a vector register (OpenVINO 2026.4).
+        """
+        extents = sizes(x) or []
+        rest: list[int | ov.Output] = [
+            extent if extent is not None else self.extents(x, axis + 2) for axis, extent in enumerate(extents[2:])
+        ]
+        images = self.range(self.squeeze(self.extents(x, 0), 0))
+        start = self.multiply(self.unsqueeze(images, 1), self.extents(x, 1))
+        return self.gather(self.reshape(x, -1, *rest), self.add(indices, start), 0)
 
     def slice(self, x: ov.Output, start: int, stop: int, axis: int) -> ov.Output:
         return self._emit(ops.slice, x, self.ints(start), self.ints(stop), self.ints(1), self.ints(axis))

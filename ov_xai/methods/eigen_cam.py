@@ -44,7 +44,7 @@ def _direction(emit: Emitter, unit: ov.Output, target: Candidate) -> ov.Output:
         gram = emit.matmul(scaled, scaled)
     strength = emit.reduce_max(emit.absolute(gram), 2)
     _, best = emit.top_k(strength, 1, 1)
-    vector = emit.gather(gram, best, 1, batch_dims=1)  # (N, 1, P) or (N, 1, C)
+    vector = emit.gather_per_image(gram, best)  # (N, 1, P) or (N, 1, C)
     if by_place:
         vector = emit.matmul(_unit_length(emit, vector), unit)
     return _unit_length(emit, vector)

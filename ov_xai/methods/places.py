@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import openvino as ov
 
 from ov_xai.analysis.axes import batch_axis, place_axes
@@ -11,35 +13,23 @@ from ov_xai.graph.emit import Emitter
 from ov_xai.graph.view import sizes
 
 
-def channel_axes(target: Candidate) -> list[int]:
-    """Return the axes of the target that are neither batch nor places."""
-    skipped = {*place_axes(target.layout), batch_axis(target.layout)}
-    return [axis for axis in range(len(target.layout)) if axis not in skipped]
-
-
 def places_by_channels(emit: Emitter, target: Candidate) -> ov.Output:
     """Return the target as [N, P, C].
 
     Raises:
         UnsupportedModelError: the batch is not the leading axis.
     """
-    batch = batch_axis(target.layout)
-    if batch not in (0, None):
+    if batch_axis(target.layout) not in (0, None):
         raise UnsupportedModelError(
             "The batch is not the leading axis of the target",
             node=target.name,
             remedy="Choose another layer with --target-layer.",
         )
-    others = channel_axes(target)
-    if batch is None:
-        others = [axis for axis in others if axis != 0]
-    wanted = [0, *place_axes(target.layout), *[axis for axis in others if axis != 0]]
-    values = target.output
-    if wanted != list(range(len(target.layout))):
-        values = emit.transpose(values, *wanted)
-    count = 1
-    for axis in others:
-        count *= (sizes(target.output) or [])[axis] or 1
+    places = place_axes(target.layout)
+    others = [axis for axis in range(1, len(target.layout)) if axis not in places]
+    order = [0, *places, *others]
+    values = target.output if order == sorted(order) else emit.transpose(target.output, *order)
+    count = prod((sizes(target.output) or [])[axis] or 1 for axis in others)
     return emit.reshape(values, 0, -1, count)
 
 

@@ -54,7 +54,7 @@ def recipro_cam(
         rows = Rows(ctx.smoothed(rows).values, rows.order, rows.channels)
     values = _grid(ctx.settle(rows), ctx)
     if ctx.subset is not None and rows.channels != ctx.subset.count:
-        values = ctx.emit.gather(values, ctx.subset.indices, 1, batch_dims=1)
+        values = ctx.emit.gather_per_image(values, ctx.subset.indices)
     return RawMaps(values, strategy, reason)
 
 

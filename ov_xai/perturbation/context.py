@@ -86,13 +86,9 @@ class Context:
         """Return 1/P as a scalar of the activations' type."""
         if self._inverse_places is None:
             emit, values = self.emit, self.target.output
-            places = self.target.grid.places
-            if places is not None:
-                self._inverse_places = emit.like(1 / places, values)
-            else:
-                count = emit.multiply(self.masks.height, self.masks.width)
-                number = emit.convert(emit.squeeze(count, 0), values.get_element_type())
-                self._inverse_places = emit.divide(emit.like(1, values), number)
+            count = emit.multiply(self.masks.height, self.masks.width)
+            number = emit.convert(emit.squeeze(count, 0), values.get_element_type())
+            self._inverse_places = emit.divide(emit.like(1, values), number)
         return self._inverse_places
 
     # -- place forms -----------------------------------------------------------------------------------------------
@@ -158,7 +154,7 @@ class Context:
         """Return the chosen classes [N, T] of a [N or 1, K] tensor."""
         assert self.subset is not None
         if per_image:
-            return self.emit.gather(vector, self.subset.indices, 1, batch_dims=1)
+            return self.emit.gather_per_image(vector, self.subset.indices)
         return self.emit.gather(self.emit.squeeze(vector, 0), self.subset.indices, 0)
 
     def full_channels(self, rows: Rows) -> ov.Output:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import openvino as ov
 
-from ov_xai.analysis.axes import batch_axis
 from ov_xai.graph.view import GraphView, is_weight, node_key, port
 from ov_xai.perturbation.batch import on_batch
-from ov_xai.perturbation.context import Context
+from ov_xai.perturbation.context import ClassSubset, Context
 from ov_xai.perturbation.forms import Affine, Batch, Form, Refusal, Rows, Shared, is_place_form
 from ov_xai.perturbation.rules import RULES
 
@@ -39,17 +38,18 @@ def replay(head: list[ov.Node], logits: ov.Output, ctx: Context) -> Rows | Refus
 def _masked_target(ctx: Context) -> Affine:
     values = ctx.target.output
     if ctx.subset is not None and node_key(values.get_node()) in ctx.subset.entries:
-        values = ctx.emit.gather(values, ctx.subset.indices, _channel_axis(ctx), batch_dims=1)
+        values = _chosen_channels(values, ctx.subset, ctx)
     return Affine(values, None, ctx.target.layout)
 
 
-def _channel_axis(ctx: Context) -> int:
-    batch = batch_axis(ctx.target.layout)
-    return next(
-        index
-        for index, axis in enumerate(ctx.target.layout)
-        if index != batch and axis[0] and axis[0][0].role.value == "other"
-    )
+def _chosen_channels(values: ov.Output, subset: ClassSubset, ctx: Context) -> ov.Output:
+    """Return the channels of the chosen classes of a target whose channels are classes, in the target's layout."""
+    depth, channel = len(ctx.target.layout), ctx.target.channel_axes[0]
+    if channel == 1:
+        return ctx.emit.gather_per_image(values, subset.indices)
+    order = [0, channel, *(axis for axis in range(1, depth) if axis != channel)]
+    chosen = ctx.emit.gather_per_image(ctx.emit.transpose(values, *order), subset.indices)
+    return ctx.emit.transpose(chosen, *(order.index(axis) for axis in range(depth)))
 
 
 def _shared(source: ov.Output, ctx: Context) -> Shared:

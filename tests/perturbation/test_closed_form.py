@@ -1,12 +1,17 @@
 """The closed form equals the literal perturbation, whatever the head looks like."""
 
 import numpy as np
+import openvino as ov
 import pytest
+from openvino import opset13 as ops
 
 from ov_xai import InsertionRequest, Mask, Normalise, Score, insert, read_manifest
+from ov_xai.methods import recipro_cam
+from ov_xai.perturbation import mosaic
+from ov_xai.perturbation.forms import Refusal
 from tests.helpers import assert_levels_equal, assert_maps_equal, output, run
 from tests.models import CLOSED_FORM, MOSAIC, classifier, random_image
-from tests.reference.mosaic import literal_logits, maps_from_logits, to_u8
+from tests.reference.mosaic import F32, literal_logits, maps_from_logits, mask_pictures, target_values, to_u8
 
 MASKS = [mask.value for mask in Mask]
 
@@ -28,20 +33,15 @@ def reference(model, manifest, image, mask, activation=None):
 
 def tokens_reference(model, name, image, mask, grid):
     """Mask flattened tokens of a grid that is not square."""
-    from tests.reference import mosaic
-
-    values = mosaic.target_values(model, name, [image])
+    values = target_values(model, name, [image])
     head = model.clone()
     target = next(node for node in head.get_ordered_ops() if node.get_friendly_name() == name).output(0)
-    import openvino as ov
-    from openvino import opset13 as ops
-
     stand_in = ops.parameter(list(values.shape), np.float32)
     for reader in list(target.get_target_inputs()):
         reader.replace_source_output(stand_in.output(0))
     logits = head.outputs[0].get_node().input_value(0)
-    compiled = ov.Core().compile_model(ov.Model([ops.result(logits)], [stand_in], "head"), "CPU", mosaic.F32)
-    pictures = mosaic.mask_pictures(mask, *grid)
+    compiled = ov.Core().compile_model(ov.Model([ops.result(logits)], [stand_in], "head"), "CPU", F32)
+    pictures = mask_pictures(mask, *grid)
     return np.stack([np.array(compiled([values * p.reshape(1, -1, 1)])[0]) for p in pictures])
 
 
@@ -137,8 +137,6 @@ def test_mosaic_explains_a_batch_image_by_image(head, batch):
 
 @pytest.mark.parametrize("budget", [1, 600, 10**9])
 def test_the_size_of_a_block_does_not_matter(budget, monkeypatch):
-    from ov_xai.perturbation import mosaic
-
     image = random_image()
     expected = output(raw(classifier("mixing"), target_layer="target"), [image])
     monkeypatch.setattr(mosaic, "MEMORY_BUDGET", budget)
@@ -147,9 +145,6 @@ def test_the_size_of_a_block_does_not_matter(budget, monkeypatch):
 
 @pytest.mark.parametrize("head", ["mean", "pointwise_then_mean", "flatten", "max"])
 def test_closed_form_and_mosaic_agree(head, monkeypatch):
-    from ov_xai.methods import recipro_cam
-    from ov_xai.perturbation.forms import Refusal
-
     model, image = classifier(head), random_image()
     closed = output(raw(model), [image])
     monkeypatch.setattr(recipro_cam, "replay", lambda *_: Refusal("switched off", "test"))

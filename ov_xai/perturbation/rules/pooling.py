@@ -21,6 +21,8 @@ from ov_xai.request import Mask
 
 #: Stands below every activation, within the range of FP16.
 _LOWEST = -6e4
+#: Where a slice ends that starts at 1 + shift of an axis padded by one on both sides and keeps its unpadded extent.
+_END = {-1: -2, 0: -1, 1: 2**31 - 1}
 
 
 def pooling(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refusal:
@@ -110,21 +112,20 @@ def maximum(form: PlaceForm, ctx: Context, name: str) -> list[Form] | Refusal:
         if order is not Order.FIRST:
             return Refusal("a maximum over a gaussian mask in a channels-last layout", name)
         for level, values in zip(ctx.masks.levels, levels.by_level, strict=True):
-            parts.extend(shifted(values, (dy, dx), (height, width), ctx) for dy, dx in ctx.masks.offsets(level))
+            parts.extend(shifted(values, dy, dx, ctx) for dy, dx in ctx.masks.offsets(level))
         parts.append(levels.background)
     highest = reduce(emit.maximum, parts)
     values, channels = as_rows(highest, form.layout, ctx, order)
     return [Rows(values, order, channels)]
 
 
-def shifted(values: ov.Output, by: tuple[int, int], grid: tuple[int, int], ctx: Context) -> ov.Output:
+def shifted(values: ov.Output, dy: int, dx: int, ctx: Context) -> ov.Output:
     """Return s[y, x] = values[y + dy, x + dx] for values [N, C, h, w], with a very low number outside."""
-    (dy, dx), (height, width) = by, grid
-    if by == (0, 0):
+    if dy == 0 and dx == 0:
         return values
     padded = ctx.emit.pad(values, (0, 0, 1, 1), (0, 0, 1, 1), _LOWEST)
-    rows = ctx.emit.slice(padded, 1 + dy, 1 + dy + height, 2)
-    return ctx.emit.slice(rows, 1 + dx, 1 + dx + width, 3)
+    rows = ctx.emit.slice(padded, 1 + dy, _END[dy], 2)
+    return ctx.emit.slice(rows, 1 + dx, _END[dx], 3)
 
 
 def _row_order(layout: Layout) -> Order | None:
