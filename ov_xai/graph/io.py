@@ -6,7 +6,10 @@ import hashlib
 import os
 import re
 import shutil
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import openvino as ov
@@ -25,9 +28,27 @@ def read_model(path: str | os.PathLike[str]) -> ov.Model:
     path = Path(path)
     _require_model_file(path)
     try:
-        return ov.Core().read_model(path)
+        with _quiet(path):
+            return ov.Core().read_model(path)
     except RuntimeError as error:
         raise ModelReadError(_explain(path, str(error))) from error
+
+
+@contextmanager
+def _quiet(path: Path) -> Iterator[None]:
+    """Keep what the frontends print about a file they cannot parse off stderr; reading IR prints nothing."""
+    if path.suffix.lower() == ".xml":
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a file descriptor is needed
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _require_model_file(path: Path) -> None:

@@ -136,7 +136,7 @@ def _pipeline(session: Session, files: Iterable[ImageFile], root: Path, options:
         for writing in windowed(write, explaining, ahead):
             yield writing.result()
     finally:
-        session.queue.wait_all()
+        session.wait()
         readers.shutdown(cancel_futures=True)
         writers.shutdown(cancel_futures=True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +69,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class _Job:
-    session: Session
+    explainer: _Explainer
     prepared: Prepared
     future: Future[Explanation]
 
@@ -79,6 +79,74 @@ class _Outputs:
     scores: Array  # (K,)
     maps: Array  # (K or T, h, w), or (h, w)
     classes: Array | None  # (T,)
+
+
+@dataclass(frozen=True)
+class _Explainer:
+    """Turns the outputs of a finished request into an explanation.
+
+    It knows nothing of the queue: a callback that held the session could be the last to let go of it, and would then
+    destroy the queue it runs in.
+    """
+
+    manifest: Manifest
+    choice: ClassChoice
+    labels: tuple[str, ...]
+    safe_names: Mapping[str, str]
+    wanted: Sequence[int] | None
+    multilabel: bool
+    index: Mapping[str, int]
+
+    def explain(self, request: ov.InferRequest, prepared: Prepared) -> Explanation:
+        """Return the explanation of a finished request; results are copied out of its tensors."""
+        photo, placement = prepared.photo, prepared.placement
+        outputs = self._read(request)
+        confidences = self._confidences(outputs.scores)
+        order = np.argsort(-confidences, kind="stable")
+        count = max(1, int(np.count_nonzero(confidences >= self.choice.threshold)))
+        predictions = [Prediction(int(index), self.labels[index], float(confidences[index])) for index in order[:count]]
+        if not self._class_wise:
+            maps = {self.manifest.method: outputs.maps}
+            return Explanation(photo, predictions, maps, {}, placement, {}, self.manifest.method, request.latency)
+        chosen = self._chosen(order, [prediction.index for prediction in predictions], outputs)
+        maps = {self.labels[index]: outputs.maps[row].copy() for index, row in chosen}
+        shown = {self.labels[index]: float(confidences[index]) for index, _ in chosen}
+        safe = {label: self.safe_names[label] for label in maps}
+        return Explanation(photo, predictions, maps, shown, placement, safe, self.manifest.method, request.latency)
+
+    @property
+    def _class_wise(self) -> bool:
+        return self.manifest.score is not None
+
+    def _read(self, request: ov.InferRequest) -> _Outputs:
+        def tensor(index: int) -> Array:
+            return np.asarray(request.get_output_tensor(index).data)
+
+        classes = tensor(self.index["saliency_classes"])[0].copy() if "saliency_classes" in self.index else None
+        maps = tensor(self.index["saliency_map"])[0]
+        scores = tensor(self.manifest.score_output).reshape(-1).astype(np.float64)
+        return _Outputs(scores, maps if self._class_wise else maps.copy(), classes)
+
+    def _confidences(self, scores: Array) -> Array:
+        activation = self.manifest.activation
+        if activation == "none":
+            sigmoid = self.multilabel or scores.size == 1
+            return _sigmoid(scores) if sigmoid else _softmax(scores)
+        return scores
+
+    def _chosen(self, order: Array, predicted: list[int], outputs: _Outputs) -> list[tuple[int, int]]:
+        """Return (class, row of the map tensor) of the classes to explain, best first."""
+        rows = {int(index): row for row, index in enumerate(outputs.classes)} if outputs.classes is not None else None
+        if self.wanted is not None:
+            classes = list(self.wanted)
+        elif self.choice.classes == ALL:
+            classes = [int(index) for index in order]
+        else:
+            classes = predicted
+        if rows is not None:
+            classes = [index for index in classes if index in rows]
+        classes = classes[: self.choice.limit]
+        return [(index, index if rows is None else rows[index]) for index in classes]
 
 
 class Session:
@@ -121,12 +189,19 @@ class Session:
         self.choice = choice or ClassChoice()
         self.preprocessing = preprocessing_of(source, overrides)
         self.labels = self._labels(source, labels)
-        self._safe = dict(zip(self.labels, safe_labels(self.labels), strict=True))
-        self._wanted = self._wanted_classes()
-        self._multilabel = is_true(info_value(source, "multilabel"))
+        wanted = self._wanted_classes()
+        multilabel = is_true(info_value(source, "multilabel"))
         self._fix_batch(source)
         self._compiled = self._compile(self.preprocessing.embedded(source), device, requests, config)
-        self._index = {name: i for i, out in enumerate(self._compiled.outputs) for name in out.get_names()}
+        self._explainer = _Explainer(
+            manifest,
+            self.choice,
+            self.labels,
+            dict(zip(self.labels, safe_labels(self.labels), strict=True)),
+            wanted,
+            multilabel,
+            {name: index for index, output in enumerate(self._compiled.outputs) for name in output.get_names()},
+        )
         self._queue: ov.AsyncInferQueue | None = None
         self._requests = requests or 0
 
@@ -235,65 +310,24 @@ class Session:
     def start(self, prepared: Prepared) -> Future[Explanation]:
         """Start an inference; waits while all requests are busy."""
         future: Future[Explanation] = Future()
-        job = _Job(self, prepared, future)
+        job = _Job(self._explainer, prepared, future)
         self.queue.start_async({self.preprocessing.position: prepared.tensor}, job)
         return future
 
-    def explain_outputs(self, request: ov.InferRequest, prepared: Prepared) -> Explanation:
-        """Return the explanation of a finished request; results are copied out of its tensors."""
-        photo, placement = prepared.photo, prepared.placement
-        outputs = self._read(request)
-        confidences = self._confidences(outputs.scores)
-        order = np.argsort(-confidences, kind="stable")
-        count = max(1, int(np.count_nonzero(confidences >= self.choice.threshold)))
-        predictions = [Prediction(int(index), self.labels[index], float(confidences[index])) for index in order[:count]]
-        if not self._class_wise:
-            maps = {self.manifest.method: outputs.maps}
-            return Explanation(photo, predictions, maps, {}, placement, {}, self.manifest.method, request.latency)
-        chosen = self._chosen(order, [prediction.index for prediction in predictions], outputs)
-        maps = {self.labels[index]: outputs.maps[row].copy() for index, row in chosen}
-        shown = {self.labels[index]: float(confidences[index]) for index, _ in chosen}
-        safe = {label: self._safe[label] for label in maps}
-        return Explanation(photo, predictions, maps, shown, placement, safe, self.manifest.method, request.latency)
+    def wait(self) -> None:
+        """Wait until nothing is under way."""
+        if self._queue is not None:
+            self._queue.wait_all()
 
-    @property
-    def _class_wise(self) -> bool:
-        return self.manifest.score is not None
-
-    def _read(self, request: ov.InferRequest) -> _Outputs:
-        def tensor(index: int) -> Array:
-            return np.asarray(request.get_output_tensor(index).data)
-
-        classes = tensor(self._index["saliency_classes"])[0].copy() if "saliency_classes" in self._index else None
-        maps = tensor(self._index["saliency_map"])[0]
-        scores = tensor(self.manifest.score_output).reshape(-1).astype(np.float64)
-        return _Outputs(scores, maps if self._class_wise else maps.copy(), classes)
-
-    def _confidences(self, scores: Array) -> Array:
-        activation = self.manifest.activation
-        if activation == "none":
-            sigmoid = self._multilabel or scores.size == 1
-            return _sigmoid(scores) if sigmoid else _softmax(scores)
-        return scores
-
-    def _chosen(self, order: Array, predicted: list[int], outputs: _Outputs) -> list[tuple[int, int]]:
-        """Return (class, row of the map tensor) of the classes to explain, best first."""
-        rows = {int(index): row for row, index in enumerate(outputs.classes)} if outputs.classes is not None else None
-        if self._wanted is not None:
-            classes = list(self._wanted)
-        elif self.choice.classes == ALL:
-            classes = [int(index) for index in order]
-        else:
-            classes = predicted
-        if rows is not None:
-            classes = [index for index in classes if index in rows]
-        classes = classes[: self.choice.limit]
-        return [(index, index if rows is None else rows[index]) for index in classes]
+    def __del__(self) -> None:
+        """Requests must not outlive their queue."""
+        if getattr(self, "_queue", None) is not None:
+            self.wait()
 
 
 def _deliver(request: ov.InferRequest, job: _Job) -> None:
     try:
-        job.future.set_result(job.session.explain_outputs(request, job.prepared))
+        job.future.set_result(job.explainer.explain(request, job.prepared))
     except BaseException as error:
         # An exception must reach the caller, not unwind into OpenVINO's thread.
         job.future.set_exception(error)
