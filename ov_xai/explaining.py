@@ -32,13 +32,14 @@ def ready_model(path: Path, request: InsertionRequest, choice: ClassChoice) -> o
     model = read_model(path)
     manifest = read_manifest(model)
     if manifest is None:
-        return _insert_for(model, request, choice)
-    if request.method is None or request.method.value == manifest.method:
-        return model
-    return insert(model, replace(_same_request(manifest), method=request.method, top_k=None), replace_old=True)
+        return _insert_for(path, model, request, choice)
+    wanted = replace(_same_request(manifest), normalise=request.normalise)
+    if request.method is not None and request.method is not wanted.method:
+        wanted = replace(wanted, method=request.method, top_k=None)
+    return model if wanted == _same_request(manifest) else insert(path, wanted, replace_old=True)
 
 
-def _insert_for(model: ov.Model, request: InsertionRequest, choice: ClassChoice) -> ov.Model:
+def _insert_for(path: Path, model: ov.Model, request: InsertionRequest, choice: ClassChoice) -> ov.Model:
     """Patch a plain model with maps of as many classes as can reach the threshold.
 
     Of probabilities that sum to one, at most 1 / t are t or more.
@@ -50,12 +51,12 @@ def _insert_for(model: ov.Model, request: InsertionRequest, choice: ClassChoice)
         or choice.threshold <= 0
         or is_true(info_value(model, "multilabel"))
     ):
-        return insert(model, request)
+        return insert(path, request)
     scores = inspect(model, request).report
     if scores is None or scores.activation == "sigmoid":
-        return insert(model, request)
+        return insert(path, request)
     count = min(scores.classes, int(1 / choice.threshold))
-    return insert(model, replace(request, top_k=max(1, count)))
+    return insert(path, replace(request, top_k=max(1, count)))
 
 
 def _same_request(manifest: Manifest) -> InsertionRequest:

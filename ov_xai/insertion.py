@@ -114,14 +114,21 @@ def patch(original: ov.Model, request: InsertionRequest) -> tuple[ov.Model, Anat
     """Return a patched copy, unchecked, with the anatomy it was planned on and the plan."""
     patched = original.clone()
     anatomy = dissect(patched, request)
+    _refuse_tokens(anatomy)
     _refuse_control_flow(anatomy)
     plan = make_plan(anatomy, request)
     emit = Emitter(patched)
-    height, width = _grid_extents(emit, anatomy)
-    results = _branch(emit, anatomy, plan, height, width)
-    raw, outputs = results
-    patched.add_results(outputs)
-    patched.validate_nodes_and_infer_types()
+    try:
+        raw, outputs = _branch(emit, anatomy, plan, *_grid_extents(emit, anatomy))
+        patched.add_results(outputs)
+        patched.validate_nodes_and_infer_types()
+    except RuntimeError as error:
+        detail = " ".join(str(error).split())[-160:]
+        raise UnsupportedModelError(
+            f"OpenVINO does not accept the saliency branch: {detail}",
+            node=anatomy.target.name,
+            remedy="Choose another layer with --target-layer, and please report the model.",
+        ) from error
     if request.labels is not None:
         write_labels(patched, request.labels)
     write_manifest(patched, _manifest(anatomy, plan, raw))
@@ -199,6 +206,15 @@ def _grid_extents(emit: Emitter, anatomy: Anatomy) -> tuple[ov.Output, ov.Output
             remedy="Fix the image size before patching (`ov.Model.reshape`), or choose another --target-layer.",
         )
     return emit.extents(target.output, axes[0]), emit.extents(target.output, axes[1])
+
+
+def _refuse_tokens(anatomy: Anatomy) -> None:
+    if any(len(axis) > 1 for axis in anatomy.target.layout):
+        raise UnsupportedModelError(
+            "The target holds tokens beside the grid (a class token), which this version does not explain",
+            node=anatomy.target.name,
+            remedy="Choose a layer without them with --target-layer; `ov-xai inspect --all-layers` lists candidates.",
+        )
 
 
 def _refuse_control_flow(anatomy: Anatomy) -> None:

@@ -137,5 +137,8 @@ class InsertionRequest:
         object.__setattr__(self, "mask", None if self.mask is None else parse_word(Mask, self.mask))
         object.__setattr__(self, "score", parse_word(Score, self.score))
         object.__setattr__(self, "normalise", parse_word(Normalise, self.normalise))
+        for index, label in enumerate(self.labels or ()):
+            if not label.split() or not label.isprintable():
+                raise RequestError(f"Label {index + 1} is {label!r}; expected printable text. Correct the label file.")
         if self.top_k is not None and self.top_k < 1:
             raise RequestError(f"top-k is {self.top_k}; expected a whole number from 1 to the number of classes.")

@@ -164,7 +164,8 @@ def _no_scores(view: GraphView, layouts: Layouts) -> UnsupportedModelError:
     spatial = any(is_spatial(layouts[port(source)]) for source in producers if port(source) in layouts)
     depth = max((len(sizes(source) or []) for source in producers), default=0)
     if decision is not None or depth >= 3 or len(producers) > 1:
-        what = "a segmentation model" if spatial and decision is None and len(producers) == 1 else "a detector"
+        picture = spatial and decision is None and len(producers) == 1 and depth == 4
+        what = "a segmentation model" if picture else "a detector"
         return UnsupportedModelError(
             f"The outputs look like those of {what}: {described}; this version patches classifiers, whose scores are "
             "[N, classes]",

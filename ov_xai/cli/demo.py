@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ov_xai.assets import asset_folder
+from ov_xai.cli.console import say
 from ov_xai.cli.explain import explain_with_progress, finish, report_head
 from ov_xai.graph.manifest import read_manifest
 from ov_xai.insertion import insert, save
@@ -31,6 +32,6 @@ def demo(output: Path) -> int:
     manifest = read_manifest(patched)
     assert manifest is not None
     page = write_report(photos, output, report_head(model.name, manifest, options.render, session.choice))
-    click.echo(f"model     {output / CLASSIFIER}_xai.xml")
-    click.echo(f"report    {page}")
+    say(f"model     {output / CLASSIFIER}_xai.xml")
+    say(f"report    {page}")
     return finish(summary, output)

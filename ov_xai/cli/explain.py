@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
+from ov_xai.cli.console import printable, say
 from ov_xai.cli.options import METHOD, make_request
 from ov_xai.errors import EXIT_OK, EXIT_PARTIAL, RequestError
 from ov_xai.explaining import ready_model, require_class_maps, settings_digest
@@ -123,14 +124,14 @@ def explain(
     patched = ready_model(model, make_request(method=method, normalise=_normalise(rendered).value), choice)
     require_class_maps(patched, choice)
     session = Session(patched, device, labels=given, choice=choice, overrides=overrides, requests=requests)
-    click.echo(session.preprocessing.describe(), err=True)
+    say(session.preprocessing.describe(), err=True)
     render = RenderOptions(overlay_weight, colormap.lower(), crop_padded_map is not False, rendered)
     settings = settings_digest(model, session.manifest, choice, overrides, given, rendered)
     options = DumpOptions(output, render, resume, settings)
     summary = explain_with_progress(session, source, options)
     if report:
         head = report_head(model.name, session.manifest, render, choice)
-        click.echo(f"report    {write_report(source, output, head)}")
+        say(f"report    {write_report(source, output, head)}")
     return finish(summary, output)
 
 
@@ -185,10 +186,10 @@ def explain_with_progress(session: Session, source: Path, options: DumpOptions) 
 
         def notify(record: Record) -> None:
             if "error" in record:
-                tqdm.write(f"skipped   {record['error']}", file=sys.stderr)
+                tqdm.write(printable(f"skipped   {record['error']}"), file=sys.stderr)
             elif not terminal:
                 best = record["predictions"][0]
-                click.echo(f"explained {record['path']}: {best['label']} {best['confidence']:.2f}")
+                say(f"explained {record['path']}: {best['label']} {best['confidence']:.2f}")
             bar.update()
 
         return explain_folder(session, source, options, notify)
@@ -209,5 +210,5 @@ def finish(summary: Summary, output: Path) -> int:
     """Print what became of the images and return the exit code."""
     kept = f", {summary.kept} kept" if summary.kept else ""
     skipped = f", {len(summary.skipped)} skipped" if summary.skipped else ""
-    click.echo(f"done      {summary.explained} explained{kept}{skipped}; results in {output}")
+    say(f"done      {summary.explained} explained{kept}{skipped}; results in {output}")
     return EXIT_PARTIAL if summary.skipped else EXIT_OK

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ov_xai.cli.console import say
 from ov_xai.cli.options import insertion_options, make_request
 from ov_xai.errors import OutputError
 from ov_xai.graph.manifest import Manifest, read_manifest
@@ -33,7 +34,7 @@ def insert(model: Path, output: Path | None, in_place: bool, replace_old: bool, 
     manifest = read_manifest(patched)
     assert manifest is not None
     if as_json:
-        click.echo(manifest.to_json())
+        say(manifest.to_json())
     _report(manifest, destination, as_json)
 
 
@@ -55,11 +56,11 @@ def choose_output(model: Path, output: Path | None, suffix: str, in_place: bool)
 
 def _report(manifest: Manifest, destination: Path, quiet: bool) -> None:
     grid = "x".join(str(extent or "?") for extent in manifest.grid)
-    click.echo(f"target    {manifest.target[0]}, grid {grid}", err=quiet)
+    say(f"target    {manifest.target[0]}, grid {grid}", err=quiet)
     mask = f", mask {manifest.mask}, score {manifest.score}" if manifest.mask else ""
-    click.echo(f"method    {manifest.method}{mask}", err=quiet)
+    say(f"method    {manifest.method}{mask}", err=quiet)
     reason = f": {manifest.strategy_reason}" if manifest.strategy_reason else ""
-    click.echo(f"strategy  {manifest.strategy}{reason}", err=quiet)
+    say(f"strategy  {manifest.strategy}{reason}", err=quiet)
     same = "bit-equal" if manifest.exact_outputs else "equal within 1e-5 of their range, not bit for bit"
-    click.echo(f"outputs   original ones {same}; maps checked against the literal perturbation", err=quiet)
-    click.echo(f"written   {destination}", err=quiet)
+    say(f"outputs   original ones {same}; maps checked against the literal perturbation", err=quiet)
+    say(f"written   {destination}", err=quiet)

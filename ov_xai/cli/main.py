@@ -7,12 +7,13 @@ import sys
 
 import click
 
+from ov_xai.cli.console import natives_silenced, say
 from ov_xai.cli.demo import demo
 from ov_xai.cli.explain import explain
 from ov_xai.cli.insert import insert
 from ov_xai.cli.inspect import inspect
 from ov_xai.cli.remove import remove
-from ov_xai.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_OK, EXIT_PARTIAL, RequestError, XaiError
+from ov_xai.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_OK, EXIT_PARTIAL, OutputError, RequestError, XaiError
 from ov_xai.version import __version__
 
 #: Exit codes, in the order of the help.
@@ -45,8 +46,16 @@ for verb in (insert, inspect, explain, remove, demo):
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code; a user's mistake is one line on stderr, never a traceback."""
+    with natives_silenced():
+        return _run(arguments)
+
+
+def _run(arguments: list[str] | None) -> int:
     try:
         code = cli.main(args=arguments, prog_name="ov-xai", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return RequestError.exit_code
     except click.exceptions.Abort:
         return _fail("interrupted; files written so far are whole.", EXIT_INTERRUPTED)
     except KeyboardInterrupt:
@@ -55,9 +64,8 @@ def run(arguments: list[str] | None = None) -> int:
         return _fail(" ".join(error.format_message().split()), RequestError.exit_code)
     except XaiError as error:
         return _fail(str(error), error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()
-        return EXIT_OK
+    except OSError as error:
+        return _fail(f"the system refuses: {error.strerror or error}.", OutputError.exit_code)
     except Exception as error:
         if os.environ.get("OV_XAI_DEBUG"):
             raise
@@ -67,7 +75,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    click.echo(f"ov-xai: {message}", err=True)
+    say(f"ov-xai: {message}", err=True)
     return code
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ov_xai.cli.console import say
 from ov_xai.cli.insert import choose_output
 from ov_xai.insertion import remove as remove_branch
 from ov_xai.insertion import save
@@ -19,4 +20,4 @@ def remove(model: Path, output: Path | None, in_place: bool) -> None:
     """Strip the saliency branch from a patched MODEL."""
     destination = choose_output(model, output, "_plain", in_place)
     save(remove_branch(model), destination)
-    click.echo(f"written   {destination}")
+    say(f"written   {destination}")

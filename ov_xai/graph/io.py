@@ -6,10 +6,7 @@ import hashlib
 import os
 import re
 import shutil
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import openvino as ov
@@ -28,27 +25,9 @@ def read_model(path: str | os.PathLike[str]) -> ov.Model:
     path = Path(path)
     _require_model_file(path)
     try:
-        with _quiet(path):
-            return ov.Core().read_model(path)
+        return ov.Core().read_model(path)
     except RuntimeError as error:
         raise ModelReadError(_explain(path, str(error))) from error
-
-
-@contextmanager
-def _quiet(path: Path) -> Iterator[None]:
-    """Keep what the frontends print about a file they cannot parse off stderr; reading IR prints nothing."""
-    if path.suffix.lower() == ".xml":
-        yield
-        return
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a file descriptor is needed
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _require_model_file(path: Path) -> None:
@@ -66,7 +45,7 @@ def _require_model_file(path: Path) -> None:
     if not head:
         raise ModelReadError(f"Model '{path}' is empty. Export or copy it again.")
     if path.suffix.lower() == ".xml":
-        if b"<net" not in head:
+        if re.search(rb"<net[\s>]", head) is None:
             raise ModelReadError(f"'{path}' is not an OpenVINO IR: no <net> element found. Export the model again.")
         if not path.with_suffix(".bin").exists():
             raise ModelReadError(
@@ -95,7 +74,10 @@ def source_digest(source: str | os.PathLike[str] | ov.Model) -> str:
         return _file_digest(model_files(Path(source)))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
-        ov.serialize(source, path)
+        try:
+            ov.serialize(source, path)
+        except RuntimeError as error:
+            raise OutputError(f"A copy of the model cannot be written into '{folder}': {_space(path)}.") from error
         return _file_digest(model_files(path))
 
 
@@ -124,8 +106,8 @@ def save_model(model: ov.Model, path: str | os.PathLike[str]) -> None:
     Raises:
         OutputError: the destination cannot be written.
     """
-    path = Path(path)
-    if path.suffix.lower() != ".xml":
+    path = Path(path).resolve() if Path(path).is_symlink() else Path(path)
+    if path.suffix != ".xml":
         raise OutputError(f"Output '{path}' must end in .xml: the result is an OpenVINO IR. Change -o.")
     if path.is_dir():
         raise OutputError(f"Output '{path}' is a folder. Give the path of an .xml file.")
@@ -154,7 +136,10 @@ def _scratch_folder(path: Path) -> Path:
 
 
 def _explain_failed_write(path: Path, scratch: Path) -> str:
-    free = shutil.disk_usage(scratch).free
-    if free < _BLOCK:
-        return f"Output '{path}' cannot be written: the disk is full. Free some space or change -o."
-    return f"Output '{path}' cannot be written. Check the permissions and the space of '{path.parent}'."
+    return f"Output '{path}' cannot be written: {_space(scratch)}. Free some space or change -o."
+
+
+def _space(path: Path) -> str:
+    """Return how much space is left, for messages of failed writes."""
+    folder = path if path.is_dir() else path.parent
+    return f"{shutil.disk_usage(folder).free / 2**20:.1f} MiB are free there"

@@ -69,7 +69,7 @@ def constant_value(output: ov.Output) -> npt.NDArray[np.generic] | None:
         inner = sizes(node.input_value(0))
         if inner is None or None in inner:
             return None
-        return np.asarray(inner, dtype=np.int64)
+        return np.asarray(inner, dtype=output.get_element_type().to_dtype())
     if kind in ("Parameter", "ReadValue") or node.get_input_size() == 0:
         return None
     return _evaluate(node, output)

@@ -11,18 +11,17 @@ import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from ov_xai.errors import InputError, OutputError, XaiError
-from ov_xai.runtime.explanation import Explanation, RenderOptions, write_whole
-from ov_xai.runtime.images import ImageFile, find_images, read_image
+from ov_xai.runtime.explanation import Explanation, RenderOptions
+from ov_xai.runtime.images import RECORDS, ImageFile, find_images, read_image
 from ov_xai.runtime.session import Prepared, Session
 
-RECORDS = "explanations.jsonl"
 _THREADS = 2
 
 Item = TypeVar("Item")
@@ -97,11 +96,17 @@ def explain_folder(
         InputError: `source` cannot be read or holds no image.
         OutputError: the output folder cannot be written.
     """
+    if source.is_dir() and options.output.resolve() == source.resolve():
+        raise OutputError(f"Output '{options.output}' is the input folder. Give another folder with -o.")
+    if next(find_images(source, options.output), None) is None:
+        raise InputError(f"No images found in '{source}'. Supported: jpg, jpeg, png, bmp, tif, tiff, webp, gif.")
     _make_folder(options.output)
     summary = Summary()
-    with _open_records(options) as (records, done):
-        files = _remaining(find_images(source, options.output), done, summary)
-        root = source if source.is_dir() else source.parent
+    root = source if source.is_dir() else source.parent
+    kept = _kept_paths(source, root, options)
+    summary.kept = len(kept)
+    with _open_records(options, kept) as records:
+        files = (file for file in find_images(source, options.output) if _relative(file, root) not in kept)
         for record in _pipeline(session, files, root, options):
             _append(records, record)
             if "error" in record:
@@ -110,8 +115,6 @@ def explain_folder(
                 summary.explained += 1
             if notify is not None:
                 notify(record)
-    if summary.explained + summary.kept + len(summary.skipped) == 0:
-        raise InputError(f"No images found in '{source}'. Supported: jpg, jpeg, png, bmp, tif, tiff, webp, gif.")
     return summary
 
 
@@ -157,17 +160,18 @@ def _infer(
         return paired
 
     def pair(future: Future[Explanation]) -> None:
-        if (error := future.exception()) is not None:
-            paired.set_exception(error)
-        else:
-            paired.set_result((file, future.result()))
+        with suppress(InvalidStateError):  # cancelled: nobody waits for it
+            if (error := future.exception()) is not None:
+                paired.set_exception(error)
+            else:
+                paired.set_result((file, future.result()))
 
     session.start(prepared).add_done_callback(pair)
     return paired
 
 
 def _write(file: ImageFile, explained: Explanation | XaiError, root: Path, options: DumpOptions) -> Record:
-    path = file.path.relative_to(root).as_posix()
+    path = _relative(file, root)
     if isinstance(explained, XaiError):
         return {"path": path, "error": str(explained), "settings": options.fingerprint}
     files = explained.save(options.output / file.folder, file.stem, options.render)
@@ -176,6 +180,7 @@ def _write(file: ImageFile, explained: Explanation | XaiError, root: Path, optio
     per_map = len(names) // max(1, len(explained.maps))
     return {
         "path": path,
+        "source": _identity(file),
         "size": [width, height],
         "seen_xyxy": list(explained.placement.source_xyxy),
         "method": explained.method,
@@ -204,26 +209,55 @@ def _rounded(value: float | None) -> float | None:
 # -- records -------------------------------------------------------------------------------------------------------
 
 
+def _relative(file: ImageFile, root: Path) -> str:
+    return file.path.relative_to(root).as_posix()
+
+
+def _identity(file: ImageFile) -> list[int | str]:
+    """Return what tells an image from another that takes its name: stem of its results, bytes, time of change."""
+    status = file.path.stat()
+    return [file.stem, status.st_size, status.st_mtime_ns]
+
+
+def _kept_paths(source: Path, root: Path, options: DumpOptions) -> set[str]:
+    """Return the images whose results an earlier run with the same settings left whole."""
+    if not options.resume:
+        return set()
+    done = {
+        record["path"]: record["source"]
+        for record in read_records(options.output / RECORDS)
+        if _is_done(record, options)
+    }
+    return {
+        _relative(file, root)
+        for file in find_images(source, options.output)
+        if done.get(_relative(file, root)) == _identity(file)
+    }
+
+
 @contextmanager
-def _open_records(options: DumpOptions) -> Iterator[tuple[TextIO, set[str]]]:
-    """Open `explanations.jsonl` for appending, kept records first; yields it with the paths already done."""
+def _open_records(options: DumpOptions, kept: set[str]) -> Iterator[BinaryIO]:
+    """Open `explanations.jsonl` for appending behind the kept records."""
     path = options.output / RECORDS
-    earlier = read_records(path) if options.resume else iter(())
-    kept = [record for record in earlier if _is_done(record, options)]
+    part = path.with_name(f".{RECORDS}.part")
     try:
-        write_whole(path, "".join(_line(record) for record in kept).encode())
-        stream = path.open("a", encoding="utf-8", newline="\n")
+        with part.open("wb") as stream:
+            stream.writelines(_line(record) for record in read_records(path) if record["path"] in kept)
+        part.replace(path)
+        # Unbuffered: a record that does not fit on the disk fails where it is written, not again when closing.
+        records = path.open("ab", buffering=0)
     except OSError as error:
+        part.unlink(missing_ok=True)
         raise OutputError(f"'{path}' cannot be written: {error.strerror}. Change -o.") from error
-    with stream:
-        yield stream, {record["path"] for record in kept}
+    with records:
+        yield records
 
 
 def read_records(path: Path) -> Iterator[Record]:
     """Yield the records of a run; a line that was cut off is left out."""
-    if not path.exists():
+    if not path.is_file():
         return
-    with path.open(encoding="utf-8") as stream:
+    with path.open(encoding="utf-8", errors="replace") as stream:
         for line in stream:
             with suppress(ValueError):
                 record = json.loads(line)
@@ -232,28 +266,24 @@ def read_records(path: Path) -> Iterator[Record]:
 
 
 def _is_done(record: Record, options: DumpOptions) -> bool:
-    same = record.get("settings") == options.fingerprint and "error" not in record
-    return same and all((options.output / name).is_file() for name in record["files"])
+    same = record.get("settings") == options.fingerprint and "error" not in record and "source" in record
+    return same and all(_is_whole(options.output / name) for name in record["files"])
 
 
-def _remaining(files: Iterator[ImageFile], done: set[str], summary: Summary) -> Iterator[ImageFile]:
-    for file in files:
-        if (file.folder / file.path.name).as_posix() in done:
-            summary.kept += 1
-        else:
-            yield file
+def _is_whole(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
 
 
-def _append(stream: TextIO, record: Record) -> None:
+def _append(stream: BinaryIO, record: Record) -> None:
     try:
         stream.write(_line(record))
-        stream.flush()
     except OSError as error:
         raise OutputError(f"'{RECORDS}' cannot be written: {error.strerror}. Free some space.") from error
 
 
-def _line(record: Record) -> str:
-    return json.dumps(record, ensure_ascii=False) + "\n"
+def _line(record: Record) -> bytes:
+    """Return a record as a line of ASCII; names that are not text survive as escapes."""
+    return json.dumps(record).encode() + b"\n"
 
 
 def _make_folder(folder: Path) -> None:

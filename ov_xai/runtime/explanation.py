@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ov_xai.errors import ModelMismatchError, OutputError
+from ov_xai.errors import ModelMismatchError, OutputError, RequestError
 from ov_xai.runtime.images import Image
 from ov_xai.runtime.labels import safe_labels
 from ov_xai.runtime.png import encode_indexed, encode_rgb
@@ -54,6 +54,10 @@ class RenderOptions:
     colormap: str = DEFAULT_COLORMAP
     crop_padding: bool = True
     rendered: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight <= 1:
+            raise RequestError(f"The overlay weight is {self.weight:g}; expected a number from 0 to 1.")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -17,6 +18,11 @@ from ov_xai.errors import InputError
 
 #: Extensions of image files, lower case.
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
+
+#: File name of the records of a run, which marks a folder as results.
+RECORDS = "explanations.jsonl"
+#: Longest stem of a result in bytes, so that label and ending fit into a file name of 255.
+MAX_STEM = 140
 
 Image = npt.NDArray[np.uint8]
 
@@ -38,8 +44,8 @@ class ImageFile:
 
 def natural_key(text: str) -> list[tuple[int, int | str]]:
     """Return a sort key under which "img2" comes before "img10"."""
-    parts = re.split(r"(\d+)", text.casefold())
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in parts]
+    parts = re.split(r"([0-9]+)", text.casefold())
+    return [(0, int(part)) if index % 2 else (1, part) for index, part in enumerate(parts)]
 
 
 def find_images(source: Path, skip: Path | None = None) -> Iterator[ImageFile]:
@@ -53,7 +59,7 @@ def find_images(source: Path, skip: Path | None = None) -> Iterator[ImageFile]:
         InputError: `source` does not exist or a folder cannot be listed.
     """
     if source.is_file():
-        yield ImageFile(source, Path(), source.stem)
+        yield ImageFile(source, Path(), shortened(source.stem))
         return
     if not source.exists():
         raise InputError(f"Input '{source}' does not exist. Give an image or a folder of images.")
@@ -65,6 +71,8 @@ def _walk(folder: Path, root: Path, skip: Path | None) -> Iterator[ImageFile]:
         entries = sorted(os.scandir(folder), key=lambda entry: natural_key(entry.name))
     except OSError as error:
         raise InputError(f"Folder '{folder}' cannot be read: {error.strerror}. Check its permissions.") from error
+    if any(entry.name == RECORDS for entry in entries):
+        return  # results of an earlier run
     files = [entry.name for entry in entries if entry.is_file() and Path(entry.name).suffix.lower() in EXTENSIONS]
     stems = unique_stems(files)
     for name in files:
@@ -87,12 +95,22 @@ def unique_stems(names: list[str]) -> dict[str, str]:
     result: dict[str, str] = {}
     for name in names:
         stem = Path(name).stem if shared[Path(name).stem.casefold()] == 1 else name
+        stem = shortened(stem)
         unique, count = stem, 2
         while unique.casefold() in taken:
             unique, count = f"{stem}~{count}", count + 1
         taken.add(unique.casefold())
         result[name] = unique
     return result
+
+
+def shortened(stem: str) -> str:
+    """Return a stem of at most `MAX_STEM` bytes; a longer one is cut and marked by a hash of the whole."""
+    encoded = os.fsencode(stem)
+    if len(encoded) <= MAX_STEM:
+        return stem
+    mark = hashlib.sha256(encoded).hexdigest()[:8]
+    return f"{os.fsencode(stem)[: MAX_STEM - 9].decode(errors='ignore')}~{mark}"
 
 
 def read_image(path: Path) -> Image:
@@ -132,11 +150,28 @@ def _may_have_alpha(data: npt.NDArray[np.uint8]) -> bool:
 
 def _over_white(data: npt.NDArray[np.uint8], colour: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Lay an image with an alpha channel over white; return `colour` when it has none."""
-    full = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)  # (H, W, BGRA) where there is alpha
-    if full is None or full.ndim != 3 or full.shape[2] != 4 or full.shape[:2] != colour.shape[:2]:
+    full = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)  # (H, W, BGRA) where there is alpha, as stored
+    if full is None or full.ndim != 3 or full.shape[2] != 4:
         return colour
-    full_scale = 65535 if full.dtype == np.uint16 else 255
-    alpha = full[:, :, 3:].astype(np.float32) / full_scale
+    alpha = full[:, :, 3:].astype(np.float32) / (65535 if full.dtype == np.uint16 else 255)
     if alpha.min() == 1:
         return colour
-    return np.asarray(np.rint(colour * alpha + 255 * (1 - alpha)).astype(np.uint8))
+    stored = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    alpha = _turned_like(alpha, np.asarray(stored), colour)
+    # OpenCV hands out 8-bit TIFF with colours already multiplied by alpha.
+    premultiplied = bytes(data[:2]) in (b"II", b"MM") and full.dtype == np.uint8
+    weighted = colour.astype(np.float32) if premultiplied else colour * alpha
+    return np.asarray(np.clip(np.rint(weighted + 255 * (1 - alpha)), 0, 255).astype(np.uint8))
+
+
+def _turned_like(values: npt.NDArray[Any], stored: npt.NDArray[Any], upright: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return values turned the way that brings the stored picture to the upright one.
+
+    OpenCV applies EXIF orientation to colours only, so alpha has to follow.
+    """
+    for mirrored in (False, True):
+        for quarter in range(4):
+            turned = np.rot90(stored[:, ::-1] if mirrored else stored, quarter)
+            if turned.shape == upright.shape and np.array_equal(turned, upright):
+                return np.rot90(values[:, ::-1] if mirrored else values, quarter)
+    return values

@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ov_xai.errors import InputError, ModelMismatchError
 
-#: Longest label in a file name, in characters.
-MAX_SAFE = 60
+#: Longest label in a file name, in bytes of UTF-8.
+MAX_SAFE = 80
 
 
 def read_label_file(path: Path) -> tuple[str, ...]:
@@ -60,11 +60,14 @@ def find_classes(labels: Sequence[str], wanted: Sequence[str]) -> list[int]:
     for index, label in enumerate(labels):
         by_name.setdefault(_folded(label), index)
     result = []
-    for name in wanted:
+    pending = list(wanted)
+    while pending:
+        name, taken = _longest_label(pending, by_name)
+        del pending[:taken]
         key = _folded(name)
         if key in by_name:
             result.append(by_name[key])
-        elif key.isdigit() and int(key) < len(labels):
+        elif key.isascii() and key.isdigit() and int(key) < len(labels):
             result.append(int(key))
         else:
             close = difflib.get_close_matches(key, by_name, n=3)
@@ -75,8 +78,20 @@ def find_classes(labels: Sequence[str], wanted: Sequence[str]) -> list[int]:
     return list(dict.fromkeys(result))
 
 
+def _longest_label(parts: Sequence[str], known: Mapping[str, int]) -> tuple[str, int]:
+    """Return the longest label that leading parts make when joined by commas, and how many parts it takes.
+
+    Names are separated by commas, and labels may hold commas.
+    """
+    for count in range(len(parts), 1, -1):
+        joined = ", ".join(part.strip() for part in parts[:count])
+        if _folded(joined) in known:
+            return joined, count
+    return parts[0], 1
+
+
 def _folded(label: str) -> str:
-    return " ".join(label.replace("_", " ").split()).casefold()
+    return " ".join(label.replace("_", " ").replace(",", ", ").split()).casefold()
 
 
 def safe_labels(labels: Sequence[str]) -> tuple[str, ...]:
@@ -105,4 +120,5 @@ def safe_labels(labels: Sequence[str]) -> tuple[str, ...]:
 def _safe(label: str) -> str:
     text = unicodedata.normalize("NFC", label)
     text = re.sub(r"[^\w.\-]+|_+", "-", text)
-    return re.sub(r"-{2,}", "-", text).strip("-.")[:MAX_SAFE] or "label"
+    short = text.encode()[:MAX_SAFE].decode(errors="ignore")
+    return re.sub(r"-{2,}", "-", short).strip("-.") or "label"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -231,18 +232,26 @@ def preprocessing_of(model: ov.Model, overrides: Overrides | None = None) -> Pre
         scale=scale,
         resize=resize,
         input_color=color,
-        pad_value=int(_number(model, "pad_value", 0)),
-        crop_fraction=_number(model, "crop_fraction", 1),
+        pad_value=int(_number(model, "pad_value", 0, (0, 255))),
+        crop_fraction=_number(model, "crop_fraction", 1, (0.01, 1)),
         origin={"mean": mean_origin, "scale": scale_origin, "resize": resize_origin, "input_color": color_origin},
     )
 
 
-def _number(model: ov.Model, key: str, default: float) -> float:
+def _number(model: ov.Model, key: str, default: float, allowed: tuple[float, float]) -> float:
     text = info_value(model, key)
+    if text is None:
+        return default
     try:
-        return default if text is None else float(text)
-    except ValueError as error:
-        raise UnsupportedModelError(f"model_info/{key} is '{text}'; expected a number") from error
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not allowed[0] <= value <= allowed[1]:
+        raise UnsupportedModelError(
+            f"model_info/{key} is '{text}'; expected a number from {allowed[0]:g} to {allowed[1]:g}",
+            remedy="Correct the rt_info of the model.",
+        )
+    return value
 
 
 def _numbers_of(
@@ -264,6 +273,8 @@ def _numbers_of(
 
 def _per_channel(name: str, values: tuple[float, ...], channels: int) -> tuple[float, ...]:
     spread = values * channels if len(values) == 1 else values
+    if not all(math.isfinite(value) for value in spread):
+        raise RequestError(f"{name} is {_numbers(values)}; expected finite numbers.")
     if len(spread) != channels:
         raise RequestError(
             f"{name} has {len(values)} values, but the input has {channels} channels; give 1 or that many."
@@ -277,7 +288,7 @@ def _resize(model: ov.Model, given: Overrides) -> tuple[Resize, str]:
     stored = info_value(model, "resize_type")
     if stored in {member.value for member in Resize}:
         return Resize(stored), "model_info"
-    return Resize.STANDARD, "assumed"
+    return Resize.STANDARD, "assumed" if stored is None else f"assumed, model_info says '{stored}'"
 
 
 def _input_color(model: ov.Model, given: Overrides, mean: tuple[float, ...]) -> tuple[InputColor, str]:

@@ -13,8 +13,8 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ov_xai.errors import InputError, OutputError
-from ov_xai.runtime.dump import RECORDS, Record, read_records
-from ov_xai.runtime.images import Image, read_image
+from ov_xai.runtime.dump import Record, read_records
+from ov_xai.runtime.images import RECORDS, Image, read_image
 
 REPORT = "report.html"
 #: Longest side of an embedded picture in pixels, and its JPEG quality.
@@ -55,7 +55,7 @@ def write_report(source: Path, output: Path, head: ReportHead) -> Path:
     part = path.with_name(f".{REPORT}.part")
     root = source if source.is_dir() else source.parent
     try:
-        with part.open("w", encoding="utf-8") as stream:
+        with part.open("w", encoding="utf-8", errors="replace") as stream:
             for chunk in template.generate(head=head, cards=_cards(root, output)):
                 stream.write(chunk)
         part.replace(path)

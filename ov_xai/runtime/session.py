@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from ov_xai.errors import DeviceError, RequestError, UnsupportedModelError
+from ov_xai.errors import DeviceError, RequestError, UnsupportedModelError, XaiError
 from ov_xai.graph.image_input import find_image_input
 from ov_xai.graph.io import read_model
 from ov_xai.graph.manifest import Manifest, read_manifest
@@ -242,6 +243,7 @@ class Session:
         self, model: ov.Model, device: str, requests: int | None, config: dict[str, Any] | None
     ) -> ov.CompiledModel:
         core = ov.Core()
+        device = device.upper()
         base = device.split(":", maxsplit=1)[0].split(".", maxsplit=1)[0].upper()
         known = {name.split(".")[0].upper() for name in core.available_devices} | {"AUTO", "MULTI", "HETERO", "BATCH"}
         if base not in known:
@@ -283,13 +285,19 @@ class Session:
             InputError: an image cannot be read.
         """
         pending: deque[Future[Explanation]] = deque()
-        for image in images:
-            photo = load(image)
-            pending.append(self.submit(photo))
-            while len(pending) > 2 * len(self.queue):
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+        try:
+            for image in images:
+                pending.append(self.submit(load(image)))
+                while len(pending) > 2 * len(self.queue):
+                    yield pending.popleft().result()
+        except XaiError:
+            # What was submitted before an image that cannot be read is still delivered.
+            yield from (future.result() for future in pending)
+            raise
+        else:
+            yield from (future.result() for future in pending)
+        finally:
+            self.wait()
 
     @property
     def queue(self) -> ov.AsyncInferQueue:
@@ -326,11 +334,12 @@ class Session:
 
 
 def _deliver(request: ov.InferRequest, job: _Job) -> None:
-    try:
-        job.future.set_result(job.explainer.explain(request, job.prepared))
-    except BaseException as error:
-        # An exception must reach the caller, not unwind into OpenVINO's thread.
-        job.future.set_exception(error)
+    """Hand over the result; an exception must reach the caller, not unwind into OpenVINO's thread."""
+    with suppress(InvalidStateError):  # cancelled: nobody waits for it
+        try:
+            job.future.set_result(job.explainer.explain(request, job.prepared))
+        except Exception as error:
+            job.future.set_exception(error)
 
 
 def load(image: ImageSource) -> Image:
@@ -349,10 +358,16 @@ def load(image: ImageSource) -> Image:
 
 def _distinct(labels: Sequence[str]) -> tuple[str, ...]:
     """Return labels of which no two are equal: a name that stands twice gets its index."""
-    counts: dict[str, int] = {}
-    for label in labels:
-        counts[label] = counts.get(label, 0) + 1
-    return tuple(label if counts[label] == 1 else f"{label} ({index})" for index, label in enumerate(labels))
+    counts = Counter(labels)
+    taken = set(labels)
+    result = []
+    for index, label in enumerate(labels):
+        unique = label
+        while counts[label] > 1 and unique in taken:
+            unique += f" ({index})"
+        taken.add(unique)
+        result.append(unique)
+    return tuple(result)
 
 
 def _softmax(values: Array) -> Array:

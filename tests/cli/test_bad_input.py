@@ -20,6 +20,7 @@ def folder(tmp_path, monkeypatch):
     """Return a folder with a small classifier, and work there."""
     ov.save_model(classifier("mean"), tmp_path / CLASSIFIER, compress_to_fp16=False)
     (tmp_path / "labels.txt").write_text("a\nb\n")
+    (tmp_path / "blank.txt").write_text("a\nb\n \nd\ne\n")
     (tmp_path / "text.xml").write_text("hello")
     (tmp_path / "empty.onnx").write_bytes(b"")
     (tmp_path / "noise.onnx").write_bytes(np.random.default_rng(0).bytes(4000))
@@ -56,6 +57,10 @@ CASES = [
     ("insert classifier.xml -o missing/out.xml", 6, "does not exist"),
     ("insert classifier.xml -o out.onnx", 6, ".xml"),
     ("insert noise.onnx --in-place", 6, "--in-place"),
+    ("insert classifier.xml --labels blank.txt", 2, "Label 3"),
+    ("explain -m classifier.xml -i photos --overlay-weight nan", 2, "weight"),
+    ("explain -m classifier.xml -i photos --mean nan", 2, "finite"),
+    ("explain -m classifier.xml -i photos -o photos", 6, "input folder"),
     ("insert", 2, "MODEL"),
     ("insert classifier.xml --nonsense", 2, "--nonsense"),
     ("remove classifier.xml", 5, "nothing to remove"),

@@ -1,5 +1,7 @@
 """Reading and finding images."""
 
+import zlib
+
 import cv2
 import numpy as np
 import pytest
@@ -73,6 +75,23 @@ def test_transparency_is_laid_over_white(tmp_path):
     found = read_image(tmp_path / "clear.png")
     assert (found[:4] == 255).all()
     np.testing.assert_array_equal(found[4:], RED_LEFT[4:])
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_transparency_turns_with_the_picture(tmp_path, orientation):
+    stored = np.random.default_rng(0).integers(0, 256, (6, 9, 4), dtype=np.uint8)
+    stored[:3, :4, 3] = 0
+    exif = b"II*\0\x08\0\0\0" + b"\x01\0" + b"\x12\x01\x03\0\x01\0\0\0" + bytes([orientation, 0, 0, 0]) + b"\0" * 4
+    _, encoded = cv2.imencode(".png", stored[:, :, [2, 1, 0, 3]])
+    data = encoded.tobytes()
+    chunk = b"eXIf" + exif
+    chunk = len(exif).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big")
+    (tmp_path / "photo.png").write_bytes(data[:33] + chunk + data[33:])
+    alpha = stored[:, :, 3:] / 255
+    expected = UPRIGHT[orientation](np.rint(stored[:, :, :3] * alpha + 255 * (1 - alpha)))
+    found = read_image(tmp_path / "photo.png")
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= 1
 
 
 def test_the_first_frame_of_an_animation_is_read(tmp_path):

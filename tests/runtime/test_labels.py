@@ -14,7 +14,13 @@ def test_classes_are_found_by_name_or_index():
     assert find_classes(LABELS, ["EGYPTIAN_CAT", "0", "7", "tiger  cat"]) == [1, 0, 4]
 
 
-@pytest.mark.parametrize("name", ["tiger", "5", "-1", ""])
+def test_labels_may_hold_commas():
+    labels = ("tench, Tinca tinca", "tench", "cat, tabby, tiger")
+    assert find_classes(labels, ["tench", "Tinca tinca", "tench", "cat", "tabby", "tiger"]) == [0, 1, 2]
+    assert find_classes(labels, ["TENCH,Tinca tinca"]) == [0]
+
+
+@pytest.mark.parametrize("name", ["tiger", "5", "-1", "", "²"])
 def test_an_unknown_class_is_said_so(name):
     with pytest.raises(ModelMismatchError, match="index from 0 to 4"):
         find_classes(LABELS, [name])

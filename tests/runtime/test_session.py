@@ -1,6 +1,7 @@
 """Explaining images with a patched model."""
 
 import json
+import os
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from ov_xai import (
     DeviceError,
     InputError,
     ModelMismatchError,
+    OutputError,
     Overrides,
     RequestError,
     Resize,
@@ -107,6 +109,30 @@ def test_one_map_per_image(data, photos):
     explanation = session(photos / "chelsea.png")
     assert list(explanation.maps) == ["eigen-cam"]
     assert explanation.saliency_map("eigen-cam").shape == (300, 451)
+
+
+def test_an_abandoned_or_broken_sequence_ends_cleanly(session, photos):
+    for explanation in session.map([photos / "coffee.png"] * 9):
+        assert explanation.predictions[0].label == "espresso"
+        break
+    images = session.map([photos / "coffee.png", photos / "missing.png"])
+    assert next(images).predictions[0].label == "espresso"
+    with pytest.raises(InputError, match="missing"):
+        next(images)
+
+
+def test_labels_that_imitate_numbering_stay_distinct():
+    model = insert(classifier("mean"), self_check=False)
+    session = Session(model, labels=["a", "a", "a (0)", "a (1)", "b"], choice=ClassChoice("all"))
+    assert len(session(np.zeros((8, 10, 3), np.uint8)).maps) == 5
+
+
+@pytest.mark.parametrize(("key", "value"), [("crop_fraction", "2"), ("crop_fraction", "nan"), ("pad_value", "300")])
+def test_impossible_information_is_refused(key, value):
+    model = insert(classifier("mean"), self_check=False)
+    model.set_rt_info(value, ["model_info", key])
+    with pytest.raises(UnsupportedModelError, match=key):
+        Session(model)
 
 
 def test_what_cannot_be_run_is_said_so(data, patched_classifier):
@@ -233,6 +259,57 @@ def test_resume_goes_on_behind_what_is_whole(session, photos, tmp_path):
     assert sorted(record["path"] for record in read_records(records)) == [f"{index}.png" for index in range(6)]
     changed = DumpOptions(tmp_path / "out", RenderOptions(weight=0.7), resume=True)
     assert explain_folder(session, tmp_path / "in", changed).kept == 0
+
+
+def test_resume_knows_an_image_that_took_the_name_of_another(session, photos, tmp_path):
+    copy_photo(photos, tmp_path / "in", "a.jpg", "b.png")
+    options = DumpOptions(tmp_path / "out", resume=True)
+    explain_folder(session, tmp_path / "in", options)
+    copy_photo(photos, tmp_path / "in", "a.png")
+    cv2.imwrite(str(tmp_path / "in" / "b.png"), np.zeros((9, 9, 3), np.uint8))
+    summary = explain_folder(session, tmp_path / "in", options)
+    assert (summary.explained, summary.kept) == (3, 0)
+    files = [name for record in read_records(tmp_path / "out" / "explanations.jsonl") for name in record["files"]]
+    assert len(set(files)) == len(files)
+    (tmp_path / "in" / "a.png").unlink()
+    explain_folder(session, tmp_path / "in", options)
+    paths = [record["path"] for record in read_records(tmp_path / "out" / "explanations.jsonl")]
+    assert sorted(paths) == ["a.jpg", "b.png"]
+
+
+def test_a_wrong_input_leaves_earlier_results_alone(session, photos, tmp_path):
+    copy_photo(photos, tmp_path / "in", "a.jpg")
+    options = DumpOptions(tmp_path / "out")
+    explain_folder(session, tmp_path / "in", options)
+    for wrong in (tmp_path / "nowhere", tmp_path / "in" / "empty"):
+        (tmp_path / "in" / "empty").mkdir(exist_ok=True)
+        with pytest.raises(InputError):
+            explain_folder(session, wrong, options)
+    assert len(list(read_records(tmp_path / "out" / "explanations.jsonl"))) == 1
+
+
+def test_results_are_never_taken_for_photos(session, photos, tmp_path):
+    copy_photo(photos, tmp_path / "in", "a.jpg")
+    explain_folder(session, tmp_path / "in", DumpOptions(tmp_path / "in" / "first"))
+    assert explain_folder(session, tmp_path / "in", DumpOptions(tmp_path / "in" / "second")).explained == 1
+    with pytest.raises(OutputError, match="input folder"):
+        explain_folder(session, tmp_path / "in", DumpOptions(tmp_path / "in"))
+
+
+@pytest.mark.parametrize(
+    "name", ["²5.png", "x" * 235 + ".png", "猫" * 80 + ".png", "a\nb.png", os.fsdecode(b"a\xff.png")]
+)
+def test_odd_file_names(session, photos, tmp_path, name):
+    copy_photo(photos, tmp_path / "in", "plain.png")
+    (tmp_path / "in" / "plain.png").rename(tmp_path / "in" / name)
+    options = DumpOptions(tmp_path / "out", resume=True)
+    assert explain_folder(session, tmp_path / "in", options).explained == 1
+    write_report(tmp_path / "in", tmp_path / "out", HEAD)
+    records = tmp_path / "out" / "explanations.jsonl"
+    assert [record["path"] for record in read_records(records)] == [name]
+    assert explain_folder(session, tmp_path / "in", options).kept == 1
+    records.write_bytes(records.read_bytes()[:-40])
+    assert explain_folder(session, tmp_path / "in", options).explained == 1
 
 
 def test_an_interruption_leaves_whole_files(session, photos, tmp_path):

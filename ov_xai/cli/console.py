@@ -1,0 +1,51 @@
+"""What the command line prints, and what it keeps others from printing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+
+def printable(text: str) -> str:
+    """Return a text in one line, control characters and what is no text at all escaped."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape", "replace").decode() for char in text)
+
+
+def say(text: str, err: bool = False) -> None:
+    """Print a line; a reader that is gone does not stop the work."""
+    try:
+        click.echo(printable(text), err=err)
+    except BrokenPipeError:
+        # Nobody reads any more: what follows goes nowhere.
+        with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a file descriptor is needed
+            os.dup2(nowhere.fileno(), (sys.stderr if err else sys.stdout).fileno())
+
+
+@contextmanager
+def natives_silenced() -> Iterator[None]:
+    """Keep what native libraries print about files they cannot parse off stderr, unless OV_XAI_DEBUG is set.
+
+    Python's own stderr goes on as before.
+    """
+    own = sys.stderr
+    if os.environ.get("OV_XAI_DEBUG"):
+        yield
+        return
+    own.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a file descriptor is needed
+            os.dup2(nowhere.fileno(), 2)
+        if own is sys.__stderr__ and own is not None:
+            sys.stderr = os.fdopen(os.dup(kept), "w", buffering=1, encoding=own.encoding, errors="backslashreplace")
+        yield
+    finally:
+        if sys.stderr is not own:
+            sys.stderr.close()
+            sys.stderr = own
+        os.dup2(kept, 2)
+        os.close(kept)
