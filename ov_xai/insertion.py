@@ -80,11 +80,22 @@ def insert(
     patched, anatomy, plan = patch(original, request)
     manifest = replace(_require_manifest(patched), source_sha256=digest)
     if self_check:
-        check_branch(patched_probe(original, request), anatomy, plan)
-        exact = check_outputs(original, patched)
-        manifest = replace(manifest, exact_outputs=exact)
+        manifest = replace(manifest, exact_outputs=_checked(original, patched, request, anatomy, plan))
     write_manifest(patched, manifest)
     return patched
+
+
+def _checked(original: ov.Model, patched: ov.Model, request: InsertionRequest, anatomy: Anatomy, plan: Plan) -> bool:
+    """Run the self-check; return whether the original outputs keep every bit."""
+    try:
+        check_branch(patched_probe(original, request), anatomy, plan)
+        return check_outputs(original, patched)
+    except RuntimeError as error:
+        detail = " ".join(str(error).split())[-160:]
+        raise UnsupportedModelError(
+            f"The model cannot be run on a random input, so the branch cannot be checked: {detail}",
+            remedy="A model of dynamic size may fit few sizes only: fix it first with `ov.Model.reshape`.",
+        ) from error
 
 
 def remove(model: Source) -> ov.Model:
@@ -154,7 +165,7 @@ def _branch(
     if subset is not None:
         outputs.append(emit.result(subset.indices, SALIENCY_CLASSES))
     if plan.feature_vector:
-        vector = mean_by_product(emit, places_by_channels(emit, anatomy.target), 1)
+        vector = mean_by_product(emit, places_by_channels(emit, anatomy.target), 1, emit.multiply(height, width))
         outputs.append(emit.result(emit.convert(emit.squeeze(vector, 1), ov.Type.f32), FEATURE_VECTOR))
     return raw, outputs
 
@@ -181,7 +192,9 @@ def _class_wise(
 
 def _choose_classes(emit: Emitter, anatomy: Anatomy, plan: Plan, ctx: Context, head: list[ov.Node]) -> ClassSubset:
     scores = anatomy.scores
-    flat = emit.reshape(scores.logits, -1, scores.classes)
+    # Of logits and their activation, the one that is an output: a new reader of the other could change its precision.
+    best = scores.probabilities if scores.probabilities is not None else scores.logits
+    flat = emit.reshape(best, -1, scores.classes)
     _, indices = emit.top_k(flat, plan.top_k or 1, 1)
     affected = {node_key(node) for node in head} | {node_key(anatomy.target.output.get_node())}
     separable = plan.activation.value != "softmax"
@@ -205,7 +218,7 @@ def _grid_extents(emit: Emitter, anatomy: Anatomy) -> tuple[ov.Output, ov.Output
             node=target.name,
             remedy="Fix the image size before patching (`ov.Model.reshape`), or choose another --target-layer.",
         )
-    return emit.extents(target.output, axes[0]), emit.extents(target.output, axes[1])
+    return emit.extents_apart(target.output, axes[0]), emit.extents_apart(target.output, axes[1])
 
 
 def _refuse_tokens(anatomy: Anatomy) -> None:

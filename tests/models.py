@@ -182,6 +182,29 @@ def head_literal_batch(x):
     return dense(flat(swapped, 1, CHANNELS), CHANNELS, CLASSES)
 
 
+def head_max_tokens(x):
+    return dense(ops.reduce_max(flat(x, 0, CHANNELS, -1), ints(2), False), CHANNELS, CLASSES)
+
+
+def head_power_mean(x):
+    raised = ops.power(ops.maximum(x, ops.constant(np.float32(1e-3))), ops.constant(np.float32(3)))
+    pooled = ops.power(ops.reduce_mean(raised, ints(2, 3)), ops.constant(np.float32(1 / 3)))
+    return dense(pooled, CHANNELS, CLASSES)
+
+
+def head_flipped(x):
+    minus = ops.constant(np.array([-1], np.int64))
+    flipped = ops.slice(x, minus, ops.constant(np.array([-(2**31)], np.int64)), minus, ints(3))
+    largest = ops.reduce_max(ops.multiply(x, flipped), ints(2, 3), False)
+    return dense(largest, CHANNELS, CLASSES)
+
+
+def head_pyramid(x):
+    coarse = ops.avg_pool(x, [2, 2], [0, 0], [0, 0], [2, 2], True)
+    both = ops.concat([flat(coarse, 0, -1), flat(x, 0, -1)], 1)
+    return dense(both, CHANNELS * (4 + HEIGHT * WIDTH), CLASSES)
+
+
 def head_mixing(x):
     mixed = ops.convolution(x, weights(CHANNELS, CHANNELS, 3, 3), [1, 1], [1, 1], [1, 1], [1, 1])
     return dense(ops.reduce_mean(ops.relu(ops.add(mixed, x)), ints(2, 3), False), CHANNELS, CLASSES)
@@ -221,11 +244,18 @@ CLOSED_FORM = {
         head_pointwise_then_mean,
         head_class_channels,
         head_literal_batch,
+        head_max_tokens,
+        head_power_mean,
     )
 }
 
 #: Heads that mix places before the pooling: masking "target" takes the mosaic.
-MOSAIC = {"mixing": head_mixing, "squeeze_excite": head_squeeze_excite}
+MOSAIC = {
+    "mixing": head_mixing,
+    "squeeze_excite": head_squeeze_excite,
+    "flipped": head_flipped,
+    "pyramid": head_pyramid,
+}
 
 
 def classifier(head, batch=1, activation=None):

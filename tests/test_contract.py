@@ -186,11 +186,11 @@ def test_every_method_serves_a_dynamic_batch(head, method):
     assert_maps_equal(output(patched, [images]), apart)
 
 
-def convolutional(height, width):
+def convolutional(height, width, activation=None):
     image = ops.parameter([-1, 3, height, width], np.float32, name="image")
     features = ops.relu(ops.convolution(image, weights(CHANNELS, 3, 2, 2), [2, 2], [0, 0], [0, 0], [1, 1]))
     features.set_friendly_name("target")
-    return model_of(image, dense(ops.reduce_mean(features, ints(2, 3)), CHANNELS, CLASSES))
+    return model_of(image, dense(ops.reduce_mean(features, ints(2, 3)), CHANNELS, CLASSES), activation)
 
 
 @pytest.mark.parametrize("mask", ["pixel", "gaussian"])
@@ -269,6 +269,18 @@ def test_the_self_check_refuses_changed_predictions(stored):
     assert check_outputs(plain, insert(stored))
     with pytest.raises(SelfCheckError, match="Output 0"):
         check_outputs(plain, classifier("mean"))
+
+
+@pytest.mark.parametrize("activation", [None, "sigmoid", "softmax"])
+@pytest.mark.parametrize("method", list(Method))
+def test_bf16_predictions_of_any_size_keep_every_bit(method, activation):
+    config = {**F32, "INFERENCE_PRECISION_HINT": "bf16"}
+    image = random_image(2, 12, 6)
+    for model in (convolutional(-1, -1, activation), convolutional(12, 6, activation)):
+        before = run(model, [image], config)[0]
+        for top_k in (None, 2) if method.class_wise else (None,):
+            after = run(insert(model, method=method, top_k=top_k, feature_vector=True), [image], config)[0]
+            assert before.tobytes() == after.tobytes()
 
 
 def test_bf16_predictions_keep_every_bit(stored):

@@ -207,7 +207,7 @@ def _match_from_left(pending: list[Factor], extents: list[int | None], parts: li
     while left < right and pending:
         size = extents[left]
         if size is None:
-            if left + 1 == right or pending[0].size is not None:
+            if left + 1 == right or (pending[0].size is not None and pending[0].role is not Role.BATCH):
                 break
             parts[left].append(pending.pop(0))
         elif not _take(pending, size, parts[left], last=False):

@@ -65,6 +65,8 @@ def candidate(output: ov.Output, layouts: Layouts) -> Candidate | None:
     extents = sizes(output)
     if layout is None or extents is None or not is_spatial(layout) or not is_separable(layout):
         return None
+    if batch_axis(layout) not in (0, None):
+        return None
     channels = [
         extent
         for axis, extent in zip(layout, extents, strict=True)
@@ -91,6 +93,8 @@ def find_collapse(view: GraphView, layouts: Layouts, logits: ov.Output) -> Colla
         sources = [source for source in node.input_values() if node_key(source.get_node()) in spatial]
         targets = [_walk_back(source, layouts) for source in sources]
         ends.extend(Collapse(node, target) for target in targets if target is not None and is_learned(view, target))
+    if not ends and (whole := last_cut(view, layouts, logits)) is not None:
+        return Collapse(whole.output.get_node(), whole)
     if not ends:
         raise UnsupportedModelError(
             "No layer between the image and the scores has a spatial grid",
@@ -100,6 +104,18 @@ def find_collapse(view: GraphView, layouts: Layouts, logits: ov.Output) -> Colla
     best = max(ends, key=_fineness)
     _refuse_single_place(best)
     return best
+
+
+def last_cut(view: GraphView, layouts: Layouts, logits: ov.Output) -> Candidate | None:
+    """Return the last feature map that everything on the way from the image to the logits goes through."""
+    on_path = [node for node in view.ordered(view.ancestors([logits.get_node()])) if _on_path(node, layouts)]
+    keys = {node_key(node) for node in on_path}
+    for node in reversed(on_path):
+        found = candidate(node.output(0), layouts)
+        around = view.ancestors([node]) | view.descendants([node])
+        if found is not None and keys <= around and is_learned(view, found):
+            return found
+    return None
 
 
 def is_learned(view: GraphView, tensor: Candidate) -> bool:

@@ -96,6 +96,24 @@ class Emitter:
         """Return the extents of these axes as an i64 vector; folded at compile time when static."""
         return self.gather(self.shape_of(x), self.ints(*axes), 0)
 
+    def extents_apart(self, x: ov.Output, *axes: int) -> ov.Output:
+        """Return dynamic extents of a tensor of the original model without being seen as its reader.
+
+        At BF16 and FP16 the CPU plugin keeps everything between the last product and an output in FP32, shapes
+        included: read behind a product with one, they do not change the precision of the tensor.
+        """
+        extents = sizes(x) or []
+        if all(extents[axis] is not None for axis in axes):
+            return self.extents(x, *axes)
+        for axis in set(range(len(extents))) - set(axes):
+            x = self.slice(x, 0, 1, axis)
+        return self.extents(self.times_one(x), *axes)
+
+    def times_one(self, x: ov.Output) -> ov.Output:
+        """Return the same tensor behind a product."""
+        depth = len(x.get_partial_shape())
+        return self.squeeze(self.matmul(self.unsqueeze(x, depth), self.like([[1]], x)), depth)
+
     def reshape(self, x: ov.Output, *shape: int | ov.Output) -> ov.Output:
         """Reshape; 0 keeps the extent of the same axis, -1 is what is left, an Output is an i64 vector of extents."""
         if all(isinstance(part, int) for part in shape):
@@ -103,10 +121,6 @@ class Emitter:
         else:
             target = self.concat([self.ints(p) if isinstance(p, int) else p for p in shape], 0)
         return self._emit(ops.reshape, x, target, special_zero=True)
-
-    def reshape_like(self, x: ov.Output, like: ov.Output) -> ov.Output:
-        """Reshape to the shape of another tensor."""
-        return self._emit(ops.reshape, x, self.shape_of(like), special_zero=False)
 
     def unsqueeze(self, x: ov.Output, *axes: int) -> ov.Output:
         return self._emit(ops.unsqueeze, x, self.ints(*axes))

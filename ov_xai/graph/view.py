@@ -81,14 +81,18 @@ def _evaluate(node: ov.Node, output: ov.Output) -> npt.NDArray[np.generic] | Non
         value = constant_value(source)
         if value is None:
             return None
-        inputs.append(ov.Tensor(np.array(value, order="C")))
+        inputs.append(ov.Tensor(np.array(value, source.get_element_type().to_dtype(), order="C")))
     results = []
     for other in node.outputs():
         shape = sizes(other)
         if shape is None or None in shape:
             return None
         results.append(ov.Tensor(other.get_element_type(), ov.Shape([s or 0 for s in shape])))
-    if not node.evaluate(results, inputs):
+    try:
+        done = node.evaluate(results, inputs)
+    except RuntimeError:  # an op whose evaluation does not support these types
+        return None
+    if not done:
         return None
     return np.asarray(results[output.get_index()].data)
 

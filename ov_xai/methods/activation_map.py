@@ -20,4 +20,5 @@ from ov_xai.methods.places import as_grid, mean_by_product, places_by_channels
 def activation_map(emit: Emitter, target: Candidate, height: ov.Output, width: ov.Output) -> RawMaps:
     """Return one raw map per image: [N, h, w]."""
     matrix = places_by_channels(emit, target)  # (N, P, C)
-    return RawMaps(as_grid(emit, emit.squeeze(mean_by_product(emit, matrix, 2), 2), height, width))
+    mean = mean_by_product(emit, matrix, 2, emit.extents(matrix, 2))
+    return RawMaps(as_grid(emit, emit.squeeze(mean, 2), height, width))

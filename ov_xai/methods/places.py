@@ -33,14 +33,15 @@ def places_by_channels(emit: Emitter, target: Candidate) -> ov.Output:
     return emit.reshape(values, 0, -1, count)
 
 
-def mean_by_product(emit: Emitter, matrix: ov.Output, axis: int) -> ov.Output:
+def mean_by_product(emit: Emitter, matrix: ov.Output, axis: int, count: ov.Output) -> ov.Output:
     """Return the mean of [N, P, C] over places (axis 1) or channels (axis 2), kept as an axis of extent one.
+
+    `count` is the extent of that axis, an i64 vector of one element.
 
     A product with a vector of 1/n instead of a reduction: at BF16 and FP16 the CPU plugin keeps everything between the
     last product and an output in FP32, so an output that is reached from the target without one would change the
     precision of the target itself, and with it the predictions.
     """
-    count = emit.extents(matrix, axis)
     number = emit.convert(count, matrix.get_element_type())
     share = emit.divide(emit.like(1, matrix), number)
     if axis == 1:

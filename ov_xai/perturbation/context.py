@@ -187,12 +187,15 @@ class Context:
         if rows.order is order:
             return rows
         values = self._reorder(rows.values, order, rows.channels)
-        offset = rows.offset
-        if offset is not None:
-            count = (sizes(offset) or [])[1 if rows.order is Order.FIRST else 2]
-            shape = (count or 1, 1, 1) if order is Order.FIRST else (1, count or 1)
-            offset = self.emit.reshape(offset, 0, *shape)
+        offset = None if rows.offset is None else self.reordered_offset(rows.offset, rows.order, order)
         return Rows(values, order, rows.channels, rows.smooth, rows.scale, offset)
+
+    def reordered_offset(self, offset: ov.Output, before: Order, after: Order) -> ov.Output:
+        """Return an offset of rows in the other physical order."""
+        if before is after:
+            return offset
+        count = (sizes(offset) or [])[1 if before is Order.FIRST else 2] or 1
+        return self.emit.reshape(offset, 0, *((count, 1, 1) if after is Order.FIRST else (1, count)))
 
     def _reorder(self, values: ov.Output, order: Order, channels: int) -> ov.Output:
         if order is Order.LAST:
@@ -225,7 +228,7 @@ class Context:
 
     def from_batch(self, form: Batch, channels: int) -> Rows:
         """Return [N * P, ...] rows of `channels` numbers as [N, P, C]."""
-        batch = self.emit.extents(self.target.output, batch_axis(self.target.layout) or 0)
+        batch = self.emit.extents_apart(self.target.output, batch_axis(self.target.layout) or 0)
         places = self.emit.multiply(self.masks.height, self.masks.width)
         return Rows(self.emit.reshape(form.values, batch, places, channels), Order.LAST, channels)
 

@@ -87,7 +87,8 @@ class _Body:
         self._emit: Emitter = ctx.emit
         self._inputs: dict[tuple[int, int], tuple[ov.Output, ov.Output]] = {}
         self.index = self._emit.parameter(ov.PartialShape([1, block]), ov.Type.i64)
-        self._target = self._input(ctx.target.output, self._apart(ctx.target.output))
+        # The plugin does not look into loops: without a product before it, the target would change its precision.
+        self._target = self._input(ctx.target.output, self._emit.times_one(ctx.target.output))
 
     def name(self) -> str:
         """Return the name of the body's only result."""
@@ -133,16 +134,6 @@ class _Body:
             else:
                 inputs.append(self._repeated(source))
         return inputs
-
-    def _apart(self, target: ov.Output) -> ov.Output:
-        """Return the target times one.
-
-        At BF16 and FP16 the CPU plugin keeps everything between the last product and an output in FP32, and does not
-        look into loops: without this product the target would change its precision, and with it the predictions.
-        """
-        emit = self._emit
-        product = emit.matmul(emit.reshape(target, -1, 1), emit.like([[1]], target))
-        return self._emit.reshape_like(product, target)
 
     def _input(self, source: ov.Output, outer: ov.Output | None = None) -> ov.Output:
         if port(source) not in self._inputs:

@@ -96,6 +96,23 @@ def test_a_dense_layer_on_pixels_has_no_layer_to_mask():
         insert(image_mlp())
 
 
+def test_a_size_that_the_head_does_not_take_is_said_so():
+    image = ops.parameter([1, 3, -1, -1], np.float32)
+    features = ops.relu(ops.convolution(image, weights(CHANNELS, 3, 2, 2), [2, 2], [0, 0], [0, 0], [1, 1]))
+    model = model_of(image, dense(flat(features, -1, CHANNELS * 20), CHANNELS * 20, CLASSES))
+    with pytest.raises(UnsupportedModelError, match=r"dynamic|size"):
+        insert(model)
+
+
+def test_tokens_beside_the_grid_are_refused():
+    image, features = backbone()
+    tokens = ops.transpose(flat(features, 0, CHANNELS, -1), ints(0, 2, 1))
+    tokens = ops.concat([weights(1, 1, CHANNELS), tokens], 1)
+    first = ops.gather(ops.relu(tokens), ops.constant(np.int64(0)), ops.constant(np.int64(1)))
+    with pytest.raises(UnsupportedModelError, match="class token"):
+        insert(model_of(image, dense(first, CHANNELS, CLASSES)))
+
+
 def test_an_unknown_layer_is_answered_with_the_nearest_names():
     with pytest.raises(ModelMismatchError, match=r"targit.*does not exist.*target"):
         insert(classifier("mean"), InsertionRequest(target_layer="targit"))

@@ -107,16 +107,19 @@ def maximum(form: PlaceForm, ctx: Context, name: str) -> list[Form] | Refusal:
     span = 1 if ctx.masks.mask is Mask.PIXEL else 3
     if height is None or width is None or (height <= span and width <= span):
         return Refusal("a maximum over a grid that a mask may fill", name)
-    parts = [emit.maximum(levels.by_level[0], levels.background)] if span == 1 else []
-    if span != 1:
-        if order is not Order.FIRST:
-            return Refusal("a maximum over a gaussian mask in a channels-last layout", name)
-        for level, values in zip(ctx.masks.levels, levels.by_level, strict=True):
-            parts.extend(shifted(values, dy, dx, ctx) for dy, dx in ctx.masks.offsets(level))
-        parts.append(levels.background)
-    highest = reduce(emit.maximum, parts)
-    values, channels = as_rows(highest, form.layout, ctx, order)
-    return [Rows(values, order, channels)]
+    if span == 1:
+        highest = emit.maximum(levels.by_level[0], levels.background)
+        values, channels = as_rows(highest, form.layout, ctx, order)
+        return [Rows(values, order, channels)]
+    parts: list[ov.Output] = []
+    channels = 1
+    for level, values in zip(ctx.masks.levels, levels.by_level, strict=True):
+        laid, channels = as_rows(values, form.layout, ctx, order)
+        pictures = ctx.reordered(Rows(laid, order, channels), Order.FIRST).values
+        parts.extend(shifted(pictures, dy, dx, ctx) for dy, dx in ctx.masks.offsets(level))
+    behind, _ = as_rows(levels.background, form.layout, ctx, order, places_gone=True)
+    parts.append(ctx.reordered_offset(behind, order, Order.FIRST))
+    return [Rows(reduce(emit.maximum, parts), Order.FIRST, channels)]
 
 
 def shifted(values: ov.Output, dy: int, dx: int, ctx: Context) -> ov.Output:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import openvino as ov
 
 from ov_xai.analysis.axes import place_axes
-from ov_xai.graph.view import rank, sizes
-from ov_xai.perturbation.context import Context, shared_values
+from ov_xai.graph.view import constant_value, rank, sizes
+from ov_xai.perturbation.context import Context, constant_axes, shared_values
 from ov_xai.perturbation.forms import Affine, Form, Levels, Refusal
 
 
@@ -20,7 +20,9 @@ def slicing(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refu
     rest = shared_values(forms[1:])
     if not isinstance(form, Affine | Levels) or rest is None:
         return Refusal("a part of something that has no places", name)
-    if not all(_keeps_places(form, output, ctx) for output in node.outputs()):
+    if not _acts_beside(node, place_axes(form.layout)) or not all(
+        _keeps_places(form, output, ctx) for output in node.outputs()
+    ):
         return Refusal("some places are left out", name)
 
     def applied(values: ov.Output) -> list[ov.Output]:
@@ -33,6 +35,19 @@ def slicing(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refu
         return [Affine(*parts) for parts in zip(slopes, offsets, layouts, strict=True)]
     by_level = list(zip(*(applied(values) for values in form.by_level), strict=True))
     return [Levels(*parts) for parts in zip(by_level, applied(form.background), layouts, strict=True)]
+
+
+def _acts_beside(node: ov.Node, places: list[int]) -> bool:
+    """Return whether the op leaves the place axes alone; a reversed or permuted axis keeps its extent."""
+    kind, depth = node.get_type_name(), rank(node.input_value(0)) or 0
+    if kind == "StridedSlice":
+        strides = constant_value(node.input_value(3)) if node.get_input_size() > 3 else None
+        return strides is None or all(int(step) > 0 for step in strides.reshape(-1))
+    position = {"Split": 1, "VariadicSplit": 1, "Gather": 2, "Slice": 4}[kind]
+    if node.get_input_size() <= position:
+        return False
+    axes = constant_axes(node, position, depth)
+    return axes is not None and not set(axes) & set(places)
 
 
 def _keeps_places(form: Affine | Levels, output: ov.Output, ctx: Context) -> bool:
