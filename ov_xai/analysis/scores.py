@@ -74,11 +74,17 @@ def find_scores(view: GraphView, layouts: Layouts, wanted: str | None = None, la
             )
         return scores
     candidates = [scores for index in range(len(outputs)) if (scores := _as_scores(view, layouts, index)) is not None]
-    if not candidates:
+    if not candidates or _has_boxes(view.model):
         raise _no_scores(view, layouts)
     candidates = _deepest(view, candidates)
     fitting = [scores for scores in candidates if scores.classes == label_count]
     return (fitting or candidates)[0]
+
+
+def _has_boxes(model: ov.Model) -> bool:
+    """Return whether an output lists boxes: [N, boxes, 4], or with a score, a class or an image index beside them."""
+    shapes = [sizes(output) or [] for output in model.outputs]
+    return any(len(shape) == 3 and shape[2] in range(4, 8) for shape in shapes)
 
 
 def output_names(model: ov.Model) -> list[str]:
