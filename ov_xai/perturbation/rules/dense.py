@@ -9,6 +9,7 @@ Rows:              W values, W offset; with a subset of the classes only their r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 
 import openvino as ov
@@ -145,20 +146,18 @@ def _flatten_dense(
         return Refusal("a dense layer over a grid of dynamic size", node.get_friendly_name())
     emit = ctx.emit
     total = (sizes(weights) or [])[0 if by_row else 1] or 1
-    # W as (P, C, K), one matrix per place.
+    # W as (P, K, C), one matrix per place. As the left operand it is not packed, which would take its size again.
     inner = (channels, places) if channels_first else (places, channels)
     if by_row:
-        order = (2, 1, 0) if channels_first else (1, 2, 0)
-        per_place = emit.transpose(emit.reshape(weights, total, *inner), *order)
+        per_place = emit.transpose(emit.reshape(weights, total, *inner), *((2, 0, 1) if channels_first else (1, 0, 2)))
     else:
-        shaped = emit.reshape(weights, *inner, total)
-        per_place = emit.transpose(shaped, 1, 0, 2) if channels_first else shaped
+        per_place = emit.transpose(emit.reshape(weights, *inner, total), *((1, 2, 0) if channels_first else (0, 2, 1)))
 
     def products(values: ov.Output) -> ov.Output:
         shaped = emit.reshape(values, -1, *inner)  # (N, C, P) or (N, P, C)
-        batched = emit.transpose(shaped, *((2, 0, 1) if channels_first else (1, 0, 2)))  # (P, N, C)
-        rows = emit.transpose(emit.matmul(batched, per_place), 1, 2, 0)  # (N, K, P)
-        return emit.reshape(rows, 0, total, ctx.masks.height, ctx.masks.width)
+        return _place_products(
+            per_place, emit.transpose(shaped, *((2, 1, 0) if channels_first else (1, 2, 0))), total, ctx
+        )
 
     def dense(values: ov.Output, like: ov.Output) -> ov.Output:
         flat = emit.copy(node, [ctx.full(values, like), weights])[0]
@@ -182,12 +181,11 @@ def _dense_over_grid(node: ov.Node, form: PlaceForm, weights: ov.Output, ctx: Co
     emit = ctx.emit
     total, channels, height, width = (extent or 1 for extent in sizes(weights) or [])
     places = height * width
-    per_place = emit.transpose(emit.reshape(weights, total, channels, places), 2, 1, 0)
+    per_place = emit.transpose(emit.reshape(weights, total, channels, places), 2, 0, 1)
 
     def products(values: ov.Output) -> ov.Output:
-        batched = emit.transpose(emit.reshape(values, 0, channels, places), 2, 0, 1)
-        rows = emit.transpose(emit.matmul(batched, per_place), 1, 2, 0)
-        return emit.reshape(rows, 0, total, height, width)
+        shaped = emit.reshape(values, 0, channels, places)
+        return _place_products(per_place, emit.transpose(shaped, 2, 1, 0), total, ctx)
 
     def dense(values: ov.Output, like: ov.Output) -> ov.Output:
         return emit.copy(node, [ctx.full(values, like), weights])[0]
@@ -195,7 +193,29 @@ def _dense_over_grid(node: ov.Node, form: PlaceForm, weights: ov.Output, ctx: Co
     return _collapsed(form, products, dense, total, ctx)
 
 
-def _collapsed(form: PlaceForm, products, dense, total: int, ctx: Context) -> list[Form]:  # type: ignore[no-untyped-def]
+def _place_products(per_place: ov.Output, values: ov.Output, total: int, ctx: Context) -> ov.Output:
+    """Return W_q v_q for every place: (P, K, C) x (P, C, N) -> [N, K, h, w]."""
+    emit = ctx.emit
+    rows = emit.transpose(emit.matmul(per_place, values), 2, 1, 0)  # (N, K, P)
+    return emit.reshape(rows, 0, total, ctx.masks.height, ctx.masks.width)
+
+
+def _collapsed(
+    form: PlaceForm,
+    products: Callable[[ov.Output], ov.Output],
+    dense: Callable[[ov.Output, ov.Output], ov.Output],
+    total: int,
+    ctx: Context,
+) -> list[Form]:
+    """Return the rows of flatten + dense.
+
+    Args:
+        form: the flattened tensor.
+        products: W_q v_q for every place of a tensor, as [N, K, h, w].
+        dense: W v of a tensor, broadcast to the shape of a second one, as [N, K, 1, 1].
+        total: K.
+        ctx: the context of the replay.
+    """
     if isinstance(form, Affine):
         offset = None if form.offset is None else dense(form.offset, form.slope)
         return [Rows(products(form.slope), Order.FIRST, total, smooth=True, offset=offset)]
