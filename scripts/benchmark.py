@@ -15,7 +15,6 @@ import argparse
 import importlib.util
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -54,6 +53,20 @@ CONVOLUTIONAL = (
     "shufflenet_v2_x0_5 inception_v3 convnext_atto nfnet_l0 poolformer_s12 light_bvlc_alexnet resnet18_int8 "
     "mobilenetv3_small_100_int8"
 ).split()
+#: Compiles and runs one model in a process that imports nothing else, and prints its peak memory in bytes; not from
+#: `getrusage`, which counts the process that started it.
+MEMORY = """
+import json, pathlib, sys
+import numpy as np, openvino as ov
+model = ov.Core().read_model(sys.argv[1])
+shapes = [[1 if dim.is_dynamic else dim.get_length() for dim in item.partial_shape] for item in model.inputs]
+inputs = [np.zeros(shape, item.element_type.to_dtype()) for shape, item in zip(shapes, model.inputs)]
+request = ov.Core().compile_model(model, "CPU", json.loads(sys.argv[2])).create_infer_request()
+for _ in range(3):
+    request.infer(inputs)
+status = pathlib.Path("/proc/self/status").read_text()
+print(1024 * int(status.split("VmHWM:")[1].split()[0]))
+"""
 VARIANTS = {"top-5": InsertionRequest(top_k=5), "all": InsertionRequest()}
 
 
@@ -112,18 +125,8 @@ def interleaved(models: dict[str, ov.Model], config: dict[str, Any], seconds: fl
 
 def peak_memory(path: Path, config: dict[str, Any]) -> int:
     """Return the peak memory in bytes of a process that compiles and runs one model; the median of three."""
-    command = [sys.executable, __file__, "--measure-memory", str(path), json.dumps(config)]
+    command = [sys.executable, "-c", MEMORY, str(path), json.dumps(config)]
     return int(statistics.median(int(subprocess.check_output(command)) for _ in range(3)))
-
-
-def measure_memory(path: str, config: str) -> None:
-    """Print the peak memory of this process after compiling and running a model."""
-    model = ov.Core().read_model(path)
-    inputs = sample_inputs(model)
-    compiled = ov.Core().compile_model(model, "CPU", json.loads(config))
-    for _ in range(3):
-        compiled(inputs)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
 def literal(path: Path) -> ov.Model:
@@ -262,7 +265,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--measure-memory"]:
-        measure_memory(*sys.argv[2:4])
-    else:
-        main()
+    main()
