@@ -14,12 +14,13 @@ from ov_xai.graph.view import sizes
 from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Batch, Form, Refusal, Shared
 
-_SHAPED_BY_INPUT = {"Reshape": 1, "Broadcast": 1}
+#: Which input of an op is the shape of its result.
+SHAPE_INPUT = {"Reshape": 1}
 
 
 def on_batch(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refusal:
     """Copy a node onto rows as batch."""
-    pattern = _SHAPED_BY_INPUT.get(node.get_type_name())
+    pattern = SHAPE_INPUT.get(node.get_type_name())
     inputs: list[ov.Output] = []
     for index, (form, source) in enumerate(zip(forms, node.input_values(), strict=True)):
         if index == pattern and isinstance(form, Shared):
@@ -39,7 +40,7 @@ def on_batch(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Ref
 
 
 def batch_pattern(node: ov.Node, ctx: Context) -> list[int] | None:
-    """Return the shape a Reshape or Broadcast aims at, with -1 for the axis that holds the batch."""
+    """Return the shape a Reshape aims at, with -1 for the axis that holds the batch."""
     extents = sizes(node.output(0))
     axis = batch_axis(ctx.layout(node.output(0)))
     if extents is None or axis is None or any(e is None for i, e in enumerate(extents) if i != axis):

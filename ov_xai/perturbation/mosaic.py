@@ -13,7 +13,7 @@ import openvino as ov
 from ov_xai.analysis.axes import Role, batch_axis, factors, place_axes
 from ov_xai.graph.emit import Emitter
 from ov_xai.graph.view import is_weight, node_key, port, sizes
-from ov_xai.perturbation.batch import batch_pattern
+from ov_xai.perturbation.batch import SHAPE_INPUT, batch_pattern
 from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Order, Refusal, Rows
 
@@ -24,8 +24,6 @@ MEMORY_BUDGET = 32 * 2**20
 MIN_BLOCK = 2
 #: Blocks of a grid whose size is not known when the model is patched.
 DYNAMIC_BLOCK = 8
-
-_SHAPED_BY_INPUT = {"Reshape": 1, "Broadcast": 1}
 
 
 def mosaic(head: list[ov.Node], logits: ov.Output, classes: int, ctx: Context) -> Rows | Refusal:
@@ -117,7 +115,7 @@ class _Body:
     def _inputs_of(
         self, node: ov.Node, made: dict[tuple[int, int], ov.Output], affected: set[int]
     ) -> list[ov.Output] | Refusal:
-        pattern = _SHAPED_BY_INPUT.get(node.get_type_name())
+        pattern = SHAPE_INPUT.get(node.get_type_name())
         inputs = []
         for index, source in enumerate(node.input_values()):
             if index == pattern:
