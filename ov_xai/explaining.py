@@ -7,12 +7,13 @@ from pathlib import Path
 
 import openvino as ov
 
+from ov_xai.analysis.anatomy import dissect
+from ov_xai.analysis.scores import Activation
 from ov_xai.errors import ModelMismatchError
 from ov_xai.graph.io import read_model, source_digest
 from ov_xai.graph.manifest import Manifest, read_manifest
 from ov_xai.graph.model_info import info_value, is_true
 from ov_xai.insertion import insert
-from ov_xai.inspection import inspect
 from ov_xai.request import InsertionRequest, Mask, Method, Normalise, Score
 from ov_xai.runtime.session import ALL, PREDICTIONS, ClassChoice
 
@@ -33,7 +34,9 @@ def ready_model(path: Path, request: InsertionRequest, choice: ClassChoice) -> o
     manifest = read_manifest(model)
     if manifest is None:
         return _insert_for(path, model, request, choice)
-    wanted = replace(_same_request(manifest), normalise=request.normalise)
+    wanted = _same_request(manifest)
+    if request.normalise is Normalise.NONE:
+        wanted = replace(wanted, normalise=Normalise.NONE)
     if request.method is not None and request.method is not wanted.method:
         wanted = replace(wanted, method=request.method, top_k=None)
     return model if wanted == _same_request(manifest) else insert(path, wanted, replace_old=True)
@@ -52,8 +55,8 @@ def _insert_for(path: Path, model: ov.Model, request: InsertionRequest, choice: 
         or is_true(info_value(model, "multilabel"))
     ):
         return insert(path, request)
-    scores = inspect(model, request).report
-    if scores is None or scores.activation == "sigmoid":
+    scores = dissect(model, request).scores
+    if scores.activation is Activation.SIGMOID:
         return insert(path, request)
     count = min(scores.classes, int(1 / choice.threshold))
     return insert(path, replace(request, top_k=max(1, count)))

@@ -113,6 +113,20 @@ def batch_axis(layout: Layout) -> int | None:
     return next((index for index, axis in enumerate(layout) if has_role(axis, Role.BATCH)), None)
 
 
+def vector_axis(layout: Layout, extents: list[int | None]) -> int | None:
+    """Return the only axis besides the batch with an extent other than one.
+
+    The last axis stands in when all are one; None when the tensor is not a vector of static size per image.
+    """
+    batch = batch_axis(layout)
+    others = [axis for axis in range(len(extents)) if axis != batch]
+    axes = [axis for axis in others if extents[axis] != 1]
+    if len(axes) > 1 or not others:
+        return None
+    axis = axes[0] if axes else others[-1]
+    return None if extents[axis] is None else axis
+
+
 def is_spatial(layout: Layout) -> bool:
     """Return whether the tensor has both rows and columns of the image."""
     roles = {factor.role for axis in layout for factor in factors(axis)}

@@ -7,7 +7,7 @@ from enum import Enum
 
 import openvino as ov
 
-from ov_xai.analysis.axes import Layout, Role, batch_axis, has_role, is_spatial
+from ov_xai.analysis.axes import is_spatial, vector_axis
 from ov_xai.analysis.propagation import Layouts
 from ov_xai.errors import ModelMismatchError, UnsupportedModelError
 from ov_xai.graph.view import GraphView, is_float, node_key, port, shape_text, sizes
@@ -41,7 +41,6 @@ class Scores:
         logits: output of the last op before any final activation.
         probabilities: output of that activation; None when the model ends with logits.
         activation: what the activation is.
-        class_axis: index of the class axis in `logits`.
         classes: number of classes K.
     """
 
@@ -49,7 +48,6 @@ class Scores:
     logits: ov.Output
     probabilities: ov.Output | None
     activation: Activation
-    class_axis: int
     classes: int
 
 
@@ -109,32 +107,15 @@ def _as_scores(view: GraphView, layouts: Layouts, index: int) -> Scores | None:
         return None
     source = result.get_node().input_value(0)
     layout = layouts.get(port(source))
-    if layout is None or not is_float(source) or _class_axis(source, layout) is None:
+    if layout is None or not is_float(source) or vector_axis(layout, sizes(source) or []) is None:
         return None
     if any(view.node(key).get_type_name() in DECISION_OPS for key in view.ancestors([source.get_node()])):
         return None
     logits, probabilities, activation = _strip_activation(source)
-    axis = _class_axis(logits, layouts[port(logits)])
-    extents = sizes(logits)
-    if axis is None or extents is None:
-        return None
-    classes = extents[axis]
-    return None if classes is None else Scores(index, logits, probabilities, activation, axis, classes)
-
-
-def _class_axis(source: ov.Output, layout: Layout) -> int | None:
-    """Return the only axis that is neither batch nor of extent one; None when there is not exactly one."""
-    extents = sizes(source) or []
-    batch = batch_axis(layout)
-    axes = [axis for axis, extent in enumerate(extents) if extent != 1 and axis != batch]
-    if len(axes) > 1 or not extents:
-        return None
-    if not axes:
-        # A single class: the last axis that is not the batch.
-        rest = [axis for axis in range(len(extents)) if axis != batch]
-        return rest[-1] if rest else None
-    (axis,) = axes
-    return None if extents[axis] is None or has_role(layout[axis], Role.BATCH) else axis
+    extents = sizes(logits) or []
+    axis = vector_axis(layouts[port(logits)], extents)
+    classes = None if axis is None else extents[axis]
+    return None if classes is None else Scores(index, logits, probabilities, activation, classes)
 
 
 def _strip_activation(source: ov.Output) -> tuple[ov.Output, ov.Output | None, Activation]:

@@ -13,7 +13,7 @@ from ov_xai.cli.options import METHOD, make_request
 from ov_xai.errors import EXIT_OK, EXIT_PARTIAL, RequestError
 from ov_xai.explaining import ready_model, require_class_maps, settings_digest
 from ov_xai.graph.manifest import Manifest
-from ov_xai.request import Method, Normalise, parse_word
+from ov_xai.request import Method, Normalise
 from ov_xai.runtime.dump import DumpOptions, Record, Summary, explain_folder
 from ov_xai.runtime.explanation import RenderOptions
 from ov_xai.runtime.images import find_images
@@ -121,7 +121,8 @@ def explain(
         None if input_color is None else InputColor(input_color.lower()),
     )
     given = None if labels is None else read_label_file(labels)
-    patched = ready_model(model, make_request(method=method, normalise=_normalise(rendered).value), choice)
+    normalise = Normalise.MINMAX if rendered else Normalise.NONE
+    patched = ready_model(model, make_request(method=method, normalise=normalise.value), choice)
     require_class_maps(patched, choice)
     session = Session(patched, device, labels=given, choice=choice, overrides=overrides, requests=requests)
     say(session.preprocessing.describe(), err=True)
@@ -133,11 +134,6 @@ def explain(
         head = report_head(model.name, session.manifest, render, choice)
         say(f"report    {write_report(source, output, head)}")
     return finish(summary, output)
-
-
-def _normalise(rendered: bool) -> Normalise:
-    """Raw maps are written as the method gives them."""
-    return Normalise.MINMAX if rendered else parse_word(Normalise, "none")
 
 
 def parse_classes(classes: str | None, all_classes: bool, group: str | None) -> str | tuple[str, ...]:

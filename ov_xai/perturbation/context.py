@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import openvino as ov
 
-from ov_xai.analysis.axes import Layout, batch_axis, place_axes
+from ov_xai.analysis.axes import Layout, batch_axis, place_axes, vector_axis
 from ov_xai.analysis.collapse import Candidate
 from ov_xai.analysis.propagation import Layouts
 from ov_xai.graph.emit import Emitter
@@ -62,21 +62,8 @@ class Context:
         return found if found is not None else tuple(((),) for _ in range(rank(output) or 0))
 
     def vector_axis(self, output: ov.Output) -> int | None:
-        """Return the only axis besides the batch with an extent other than one.
-
-        The last axis stands in when all are one; None when the tensor is not a vector per image.
-        """
-        extents = sizes(output)
-        if not extents:
-            return None
-        batch = batch_axis(self.layout(output))
-        axes = [axis for axis, extent in enumerate(extents) if extent != 1 and axis != batch]
-        if len(axes) > 1 or (axes and extents[axes[0]] is None):
-            return None
-        if axes:
-            return axes[0]
-        rest = [axis for axis in range(len(extents)) if axis != batch]
-        return rest[-1] if rest else None
+        """Return the axis of a vector per image; see `ov_xai.analysis.axes.vector_axis`."""
+        return vector_axis(self.layout(output), sizes(output) or [])
 
     def restricted(self, node: ov.Node) -> bool:
         """Return whether the outputs of this node hold the chosen classes only."""
