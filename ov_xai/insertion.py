@@ -10,14 +10,16 @@ from typing import Any, TypeAlias
 import openvino as ov
 
 from ov_xai.analysis.anatomy import Anatomy, dissect
+from ov_xai.analysis.attention import is_attention
 from ov_xai.analysis.axes import place_axes
-from ov_xai.analysis.scores import DECISION_OPS
+from ov_xai.analysis.demand import kept_count
+from ov_xai.analysis.scores import DECISION_OPS, classifier_input
 from ov_xai.errors import ModelMismatchError, UnsupportedModelError
 from ov_xai.graph.emit import PREFIX, Emitter
 from ov_xai.graph.io import read_model, save_model, source_digest
 from ov_xai.graph.manifest import SCHEMA, Manifest, drop_manifest, read_manifest, write_manifest
 from ov_xai.graph.model_info import write_labels
-from ov_xai.graph.view import node_key
+from ov_xai.graph.view import node_key, sizes
 from ov_xai.methods.activation_map import activation_map
 from ov_xai.methods.eigen_cam import eigen_cam
 from ov_xai.methods.maps import RawMaps, normalised
@@ -125,7 +127,6 @@ def patch(original: ov.Model, request: InsertionRequest) -> tuple[ov.Model, Anat
     """Return a patched copy, unchecked, with the anatomy it was planned on and the plan."""
     patched = original.clone()
     anatomy = dissect(patched, request)
-    _refuse_tokens(anatomy)
     _refuse_control_flow(anatomy)
     plan = make_plan(anatomy, request)
     emit = Emitter(patched)
@@ -165,9 +166,20 @@ def _branch(
     if subset is not None:
         outputs.append(emit.result(subset.indices, SALIENCY_CLASSES))
     if plan.feature_vector:
-        vector = mean_by_product(emit, places_by_channels(emit, anatomy.target), 1, emit.multiply(height, width))
-        outputs.append(emit.result(emit.convert(emit.squeeze(vector, 1), ov.Type.f32), FEATURE_VECTOR))
+        vector = _feature_vector(emit, anatomy, height, width)
+        outputs.append(emit.result(emit.convert(vector, ov.Type.f32), FEATURE_VECTOR))
     return raw, outputs
+
+
+def _feature_vector(emit: Emitter, anatomy: Anatomy, height: ov.Output, width: ov.Output) -> ov.Output:
+    """Return [N, C]: the token that the classifier reads where attention ends the grid, else the spatial mean."""
+    end = anatomy.collapse
+    read = classifier_input(anatomy.view, anatomy.layouts, anatomy.scores.logits)
+    if read is not None and end is not None and is_attention(end.node, anatomy.demand):
+        channels = max(extent or 1 for extent in (sizes(read) or [])[1:])
+        return emit.reshape(emit.times_one(read), -1, channels)
+    vector = mean_by_product(emit, places_by_channels(emit, anatomy.target), 1, emit.multiply(height, width))
+    return emit.squeeze(vector, 1)
 
 
 def _class_wise(
@@ -175,7 +187,7 @@ def _class_wise(
 ) -> tuple[RawMaps, ClassSubset | None]:
     scores, target = anatomy.scores, anatomy.target
     masks = MaskMatrix(emit, plan.mask, height, width, target.output.get_element_type())
-    ctx = Context(emit, anatomy.layouts, target, masks)
+    ctx = Context(emit, anatomy.layouts, anatomy.demand, target, masks)
     head = head_nodes(anatomy.view, target.output, scores.logits)
     if plan.top_k is not None:
         ctx.subset = _choose_classes(emit, anatomy, plan, ctx, head)
@@ -221,15 +233,6 @@ def _grid_extents(emit: Emitter, anatomy: Anatomy) -> tuple[ov.Output, ov.Output
     return emit.extents_apart(target.output, axes[0]), emit.extents_apart(target.output, axes[1])
 
 
-def _refuse_tokens(anatomy: Anatomy) -> None:
-    if any(len(axis) > 1 for axis in anatomy.target.layout):
-        raise UnsupportedModelError(
-            "The target holds tokens beside the grid (a class token), which this version does not explain",
-            node=anatomy.target.name,
-            remedy="Choose a layer without them with --target-layer; `ov-xai inspect --all-layers` lists candidates.",
-        )
-
-
 def _refuse_control_flow(anatomy: Anatomy) -> None:
     for node in head_nodes(anatomy.view, anatomy.target.output, anatomy.scores.logits):
         if node.get_type_name() in DECISION_OPS:
@@ -258,7 +261,7 @@ def _manifest(anatomy: Anatomy, plan: Plan, raw: RawMaps) -> Manifest:
         task="classification",
         method=plan.method.value,
         target=[anatomy.target.name],
-        kept_tokens=0,
+        kept_tokens=kept_count(anatomy.target.layout),
         grid=[anatomy.target.grid.height, anatomy.target.grid.width],
         mask=plan.mask.value if class_wise else None,
         score=plan.score.value if class_wise else None,

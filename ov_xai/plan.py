@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ov_xai.analysis.anatomy import Anatomy
+from ov_xai.analysis.attention import is_attention
+from ov_xai.analysis.demand import kept_count
 from ov_xai.analysis.scores import Activation
 from ov_xai.errors import ModelMismatchError
 from ov_xai.graph.model_info import info_value, is_true
@@ -56,13 +58,20 @@ def make_plan(anatomy: Anatomy, request: InsertionRequest) -> Plan:
         )
     return Plan(
         method=method,
-        mask=request.mask or Mask.PIXEL,
+        mask=request.mask or _mask(anatomy),
         score=request.score,
         activation=_activation(anatomy, request.score),
         normalise=request.normalise,
         top_k=request.top_k,
         feature_vector=request.feature_vector,
     )
+
+
+def _mask(anatomy: Anatomy) -> Mask:
+    """Return `gaussian` where attention reads the target: a single token among hundreds hardly moves it."""
+    end = anatomy.collapse
+    attended = end is not None and is_attention(end.node, anatomy.demand)
+    return Mask.GAUSSIAN if attended or kept_count(anatomy.target.layout) else Mask.PIXEL
 
 
 def _activation(anatomy: Anatomy, score: Score) -> Activation:

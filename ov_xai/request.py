@@ -71,6 +71,18 @@ def parse_word(kind: type[Word], text: str | Word) -> Word:
     raise RequestError(f"{kind.__name__.lower()} '{text}' is not known; expected one of: {allowed}.")
 
 
+def parse_grid(text: str) -> tuple[int, int]:
+    """Return (rows, columns) of "HxW".
+
+    Raises:
+        RequestError: `text` is not two whole numbers joined by an x.
+    """
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
+        raise RequestError(f"grid '{text}' is not known; expected rows x columns, e.g. 14x14.")
+    return int(parts[0]), int(parts[1])
+
+
 def parse_method(text: str | Method | None) -> Method | None:
     """Return the method that `text` names (canonical or OTX name, any case); None for "auto".
 
@@ -113,6 +125,8 @@ class InsertionRequest:
     Attributes:
         method: the map to compute; None chooses by the kind of model.
         target_layer: friendly name or tensor name of the node to mask; None finds the target.
+        block: mask the tokens that enter this attention block, counted from the scores (1 is the last).
+        grid: rows and columns of the tokens, for a model whose graph hides them; None reads them from the graph.
         mask: neighbourhood that is kept around a place; None chooses by the kind of model.
         score: what a class-wise map explains.
         normalise: u8 maps scaled to their own range, or f32 raw maps.
@@ -124,6 +138,8 @@ class InsertionRequest:
 
     method: Method | None = None
     target_layer: str | None = None
+    block: int | None = None
+    grid: tuple[int, int] | None = None
     mask: Mask | None = None
     score: Score = Score.LOGIT
     normalise: Normalise = Normalise.MINMAX
@@ -140,5 +156,11 @@ class InsertionRequest:
         for index, label in enumerate(self.labels or ()):
             if not label.split() or not label.isprintable():
                 raise RequestError(f"Label {index + 1} is {label!r}; expected printable text. Correct the label file.")
+        if self.grid is not None and (len(self.grid) != 2 or min(self.grid) < 1 or self.grid == (1, 1)):
+            raise RequestError(f"grid is {self.grid}; expected (rows, columns) with more than one place.")
+        if self.block is not None and self.target_layer is not None:
+            raise RequestError("--block and --target-layer both choose what is masked. Drop one.")
+        if self.block is not None and self.block < 1:
+            raise RequestError(f"block is {self.block}; expected 1 (the last attention block) or more.")
         if self.top_k is not None and self.top_k < 1:
             raise RequestError(f"top-k is {self.top_k}; expected a whole number from 1 to the number of classes.")

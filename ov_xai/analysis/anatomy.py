@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 import openvino as ov
 
-from ov_xai.analysis.collapse import Candidate, Collapse, candidate, find_collapse
-from ov_xai.analysis.propagation import Layouts, image_layout, propagate
+from ov_xai.analysis.attention import attended, attention_ops
+from ov_xai.analysis.candidates import Candidate, candidate
+from ov_xai.analysis.collapse import Collapse, find_collapse
+from ov_xai.analysis.demand import Demand
+from ov_xai.analysis.propagation import Layouts, hidden_grid, image_layout, propagate
 from ov_xai.analysis.scores import Scores, find_scores
 from ov_xai.errors import ModelMismatchError
 from ov_xai.graph.image_input import find_image_input
@@ -25,6 +28,7 @@ class Anatomy:
         image: the image input.
         image_letters: its layout, e.g. "NCHW".
         layouts: what the axes of every tensor are.
+        demand: which positions of every tensor the scores are computed from.
         scores: the class scores.
         collapse: where the places end; None when a target was named and the model's own end is of no use.
         target: the tensor to mask.
@@ -34,6 +38,7 @@ class Anatomy:
     image: ov.Output
     image_letters: str
     layouts: Layouts
+    demand: Demand
     scores: Scores
     collapse: Collapse | None
     target: Candidate
@@ -48,14 +53,20 @@ def dissect(model: ov.Model, request: InsertionRequest) -> Anatomy:
     """
     image, letters = find_image_input(model)
     view = GraphView(model)
-    layouts = propagate(view, image, image_layout(image, letters))
+    layouts = _layouts(view, image, letters, request.grid)
     labels = len(request.labels) if request.labels else None
     scores = find_scores(view, layouts, request.score_output, labels)
+    demand = Demand(view, layouts, [scores.logits])
+    collapse: Collapse | None = None
     if request.target_layer is not None:
         target = _named_target(view, layouts, scores, request.target_layer)
-        return Anatomy(view, image, letters, layouts, scores, None, target)
-    collapse = find_collapse(view, layouts, scores.logits)
-    return Anatomy(view, image, letters, layouts, scores, collapse, collapse.target)
+    elif request.block is not None:
+        target = _block_target(view, layouts, demand, scores, request.block)
+    else:
+        collapse = find_collapse(view, layouts, demand, scores.logits)
+        target = collapse.target
+    _require_grid(target, request.grid)
+    return Anatomy(view, image, letters, layouts, demand, scores, collapse, target)
 
 
 def candidates(view: GraphView, layouts: Layouts, logits: ov.Output, image: ov.Output) -> list[Candidate]:
@@ -71,6 +82,54 @@ def candidates(view: GraphView, layouts: Layouts, logits: ov.Output, image: ov.O
             if tensor is not None:
                 found.append(tensor)
     return found
+
+
+def _require_grid(target: Candidate, wanted: tuple[int, int] | None) -> None:
+    if wanted is not None and wanted != (target.grid.height, target.grid.width):
+        raise ModelMismatchError(
+            f"--grid is {wanted[0]}x{wanted[1]}, but the target '{target.name}' has a {target.grid} grid. Choose a "
+            "layer of that grid with --target-layer, or leave --grid out."
+        )
+
+
+def _layouts(view: GraphView, image: ov.Output, letters: str, grid: tuple[int, int] | None) -> Layouts:
+    """Return what all axes are; where no tensor has the grid that is given, from where it is hidden."""
+    start = image_layout(image, letters)
+    layouts = propagate(view, image, start)
+    if grid is None or grid in _grids(view, layouts):
+        return layouts
+    hidden = hidden_grid(view, layouts, *grid)
+    if hidden is None:
+        raise ModelMismatchError(
+            f"--grid is {grid[0]}x{grid[1]}, but no tensor has {grid[0] * grid[1]} places along one axis; the grids "
+            f"that can be followed are: {', '.join(f'{h}x{w}' for h, w in sorted(_grids(view, layouts))) or 'none'}."
+        )
+    return propagate(view, image, start, hidden)
+
+
+def _grids(view: GraphView, layouts: Layouts) -> set[tuple[int | None, int | None]]:
+    outputs = [output for node in view.ops for output in node.outputs()]
+    found = [item.grid for output in outputs if (item := candidate(output, layouts)) is not None]
+    return {(grid.height, grid.width) for grid in found}
+
+
+def _block_target(view: GraphView, layouts: Layouts, demand: Demand, scores: Scores, block: int) -> Candidate:
+    """Return the tokens that enter the `block`-th attention, counted from the scores."""
+    found = attention_ops(view, demand, scores.logits)
+    if block > len(found):
+        raise ModelMismatchError(
+            f"--block is {block}, but {len(found)} attention blocks read the grid; expected a number from 1 (the last "
+            f"one) to {len(found)}."
+            if found
+            else "--block counts attention blocks, but no attention reads the grid. Use --target-layer instead."
+        )
+    target = attended(view, layouts, demand, found[-block])
+    if target is None:
+        raise ModelMismatchError(
+            f"The tokens that enter attention block {block} ('{found[-block].get_friendly_name()}') have no grid that "
+            "can be followed. Use --target-layer instead."
+        )
+    return target
 
 
 def _named_target(view: GraphView, layouts: Layouts, scores: Scores, name: str) -> Candidate:

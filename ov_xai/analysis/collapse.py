@@ -6,44 +6,15 @@ from dataclasses import dataclass
 
 import openvino as ov
 
-from ov_xai.analysis.axes import UNIT, Grid, Layout, batch_axis, grid, is_separable, is_spatial, place_axes
+from ov_xai.analysis.attention import attended, is_attention
+from ov_xai.analysis.candidates import Candidate, candidate, is_learned, walk_back
+from ov_xai.analysis.demand import Demand, kept_count, marks_grid, reached
 from ov_xai.analysis.propagation import Layouts
-from ov_xai.analysis.scores import VIEW_OPS
 from ov_xai.errors import UnsupportedModelError
 from ov_xai.graph.view import GraphView, node_key, port, shape_text, sizes
 
 #: A window that slides over places; when it is what ends the grid, places overlapped and the grid is really 1x1.
 SLIDING_OPS = frozenset({"Convolution", "GroupConvolution", "MaxPool", "AvgPool"})
-#: Layers that mix channels or places by learned weights.
-LEARNED_OPS = SLIDING_OPS - {"MaxPool", "AvgPool"} | {"MatMul", "DeformableConvolution", "BinaryConvolution"}
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A tensor that could be masked.
-
-    Attributes:
-        output: the tensor.
-        layout: what its axes are.
-        grid: rows and columns.
-        channels: number of channels per place, None when dynamic.
-    """
-
-    output: ov.Output
-    layout: Layout
-    grid: Grid
-    channels: int | None
-
-    @property
-    def channel_axes(self) -> list[int]:
-        """Axes that are neither batch nor places, those of extent one left out."""
-        skipped = {*place_axes(self.layout), batch_axis(self.layout)}
-        return [axis for axis, parts in enumerate(self.layout) if axis not in skipped and parts != UNIT]
-
-    @property
-    def name(self) -> str:
-        """Friendly name of the node that produces it."""
-        return str(self.output.get_node().get_friendly_name())
 
 
 @dataclass(frozen=True)
@@ -59,41 +30,21 @@ class Collapse:
     target: Candidate
 
 
-def candidate(output: ov.Output, layouts: Layouts) -> Candidate | None:
-    """Return the tensor as a candidate for masking; None when it is not a feature map."""
-    layout = layouts.get(port(output))
-    extents = sizes(output)
-    if layout is None or extents is None or not is_spatial(layout) or not is_separable(layout):
-        return None
-    if batch_axis(layout) not in (0, None):
-        return None
-    channels = [
-        extent
-        for axis, extent in zip(layout, extents, strict=True)
-        if len(axis) == 1 and axis[0] and all(factor.role.value == "other" for factor in axis[0])
-    ]
-    return Candidate(output, layout, grid(layout), channels[0] if len(channels) == 1 else None)
-
-
-def find_collapse(view: GraphView, layouts: Layouts, logits: ov.Output) -> Collapse:
+def find_collapse(view: GraphView, layouts: Layouts, demand: Demand, logits: ov.Output) -> Collapse:
     """Return the collapse nearest to the logits and its target.
 
-    With several branches the one with the finest grid is taken.
+    With several branches the one with the finest grid is taken, of equal ones the one that ends in attention.
 
     Raises:
         UnsupportedModelError: there is no spatial grid, or it is 1x1 where the places end.
     """
-    path = [node for node in view.ordered(view.ancestors([logits.get_node()])) if _on_path(node, layouts)]
-    spatial = {node_key(node) for node in path if _is_spatial_node(node, layouts)}
-    before = view.ancestors([view.node(key) for key in spatial])
-    ends: list[Collapse] = []
-    for node in path:
-        if node_key(node) in before:
-            continue
-        sources = [source for source in node.input_values() if node_key(source.get_node()) in spatial]
-        targets = [_walk_back(source, layouts) for source in sources]
-        ends.extend(Collapse(node, target) for target in targets if target is not None and is_learned(view, target))
-    if not ends and (whole := last_cut(view, layouts, logits)) is not None:
+    ends = [
+        Collapse(node, target)
+        for node in _last_ends(view, layouts, demand, logits)
+        for target in _targets(view, layouts, demand, node)
+        if is_learned(view, target)
+    ]
+    if not ends and (whole := last_cut(view, layouts, demand, logits)) is not None:
         return Collapse(whole.output.get_node(), whole)
     if not ends:
         raise UnsupportedModelError(
@@ -101,56 +52,68 @@ def find_collapse(view: GraphView, layouts: Layouts, logits: ov.Output) -> Colla
             node=logits.get_node().get_friendly_name(),
             remedy="A map needs rows and columns; a model that flattens the image first has none.",
         )
-    best = max(ends, key=_fineness)
+    best = max(ends, key=lambda end: _preference(end, demand))
     _refuse_single_place(best)
     return best
 
 
-def last_cut(view: GraphView, layouts: Layouts, logits: ov.Output) -> Candidate | None:
+def _last_ends(view: GraphView, layouts: Layouts, demand: Demand, logits: ov.Output) -> list[ov.Node]:
+    """Return the ops that read the grid and whose results hold none of it, those left out that others read."""
+    path = [node for node in view.ordered(view.ancestors([logits.get_node()])) if _on_path(node, layouts)]
+    reading = [node for node in path if any(demand.reads_grid(output) for output in node.outputs())]
+    before = view.ancestors(reading)
+    keys = {node_key(node) for node in reading}
+    ends = [node for node in path if node_key(node) not in keys and demand.grid_sources(node)]
+    tokens = any(kept_count(layouts[port(output)]) for node in reading for output in node.outputs())
+    return [
+        node
+        for node in ends
+        if node_key(node) not in before or (tokens and not _is_read_later(view, node, ends, layouts, demand))
+    ]
+
+
+def _is_read_later(view: GraphView, node: ov.Node, ends: list[ov.Node], layouts: Layouts, demand: Demand) -> bool:
+    """Return whether another end, or a place of the grid that the scores read, depends on the results of a node.
+
+    A class token that is joined with the grid again flows beside the places, not into them.
+    """
+    marked = reached(view, node)
+    if any(port(source) in marked for end in ends for source in end.input_values()):
+        return True
+    tensors = [output for other in view.ops for output in other.outputs() if port(output) in marked]
+    return any(
+        demand.reads_grid(output) and marks_grid(marked[port(output)], layouts[port(output)]) for output in tensors
+    )
+
+
+def _targets(view: GraphView, layouts: Layouts, demand: Demand, node: ov.Node) -> list[Candidate]:
+    """Return the feature maps a collapse reads."""
+    if is_attention(node, demand):
+        found = attended(view, layouts, demand, node)
+        return [] if found is None else [found]
+    targets = [walk_back(source, layouts) for source in demand.grid_sources(node)]
+    return [target for target in targets if target is not None]
+
+
+def last_cut(view: GraphView, layouts: Layouts, demand: Demand, logits: ov.Output) -> Candidate | None:
     """Return the last feature map that everything on the way from the image to the logits goes through."""
     on_path = [node for node in view.ordered(view.ancestors([logits.get_node()])) if _on_path(node, layouts)]
     keys = {node_key(node) for node in on_path}
     for node in reversed(on_path):
         found = candidate(node.output(0), layouts)
         around = view.ancestors([node]) | view.descendants([node])
-        if found is not None and keys <= around and is_learned(view, found):
+        read = found is not None and demand.reads_grid(found.output)
+        if found is not None and read and keys <= around and is_learned(view, found):
             return found
     return None
-
-
-def is_learned(view: GraphView, tensor: Candidate) -> bool:
-    """Return whether any layer with weights stands between the image and this tensor."""
-    ancestors = view.ancestors([tensor.output.get_node()])
-    return any(view.node(key).get_type_name() in LEARNED_OPS for key in ancestors)
 
 
 def _on_path(node: ov.Node, layouts: Layouts) -> bool:
     return any(port(output) in layouts for output in node.outputs())
 
 
-def _is_spatial_node(node: ov.Node, layouts: Layouts) -> bool:
-    return any(is_spatial(layouts[port(output)]) for output in node.outputs() if port(output) in layouts)
-
-
-def _walk_back(source: ov.Output, layouts: Layouts) -> Candidate | None:
-    """Return the first tensor upstream that is a feature map, skipping what only rearranges it."""
-    current = source
-    while True:
-        found = candidate(current, layouts)
-        node = current.get_node()
-        if found is not None and node.get_type_name() not in VIEW_OPS:
-            return found
-        if node.get_type_name() not in VIEW_OPS:
-            return found
-        previous = node.input_value(0)
-        if port(previous) not in layouts or (found is not None and candidate(previous, layouts) is None):
-            return found
-        current = previous
-
-
-def _fineness(end: Collapse) -> tuple[int, int]:
-    places = end.target.grid.places
-    return (places if places is not None else 0, end.target.channels or 0)
+def _preference(end: Collapse, demand: Demand) -> tuple[int, bool, int]:
+    return end.target.grid.places or 0, is_attention(end.node, demand), end.target.channels or 0
 
 
 def _refuse_single_place(end: Collapse) -> None:

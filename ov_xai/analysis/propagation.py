@@ -23,6 +23,7 @@ from ov_xai.analysis.axes import (
     axis_size,
     factors,
     has_role,
+    is_spatial,
     regroup,
     segment_size,
     unknown,
@@ -30,6 +31,8 @@ from ov_xai.analysis.axes import (
 from ov_xai.graph.view import GraphView, Port, constant_value, node_key, port, sizes
 
 Layouts = dict[Port, Layout]
+#: Class, distillation and register tokens that may stand before a grid that is given.
+MAX_KEPT = 8
 Transfer = Callable[[ov.Node, "list[Layout]"], "list[Layout] | None"]
 
 
@@ -41,8 +44,15 @@ def image_layout(image: ov.Output, letters: str) -> Layout:
     return tuple(axis_of(_LETTERS[letter], size) for letter, size in zip(letters, _extents(image), strict=True))
 
 
-def propagate(view: GraphView, image: ov.Output, layout: Layout) -> Layouts:
-    """Return the layout of every tensor that depends on the image, and of the image itself."""
+def propagate(view: GraphView, image: ov.Output, layout: Layout, given: tuple[Port, Layout] | None = None) -> Layouts:
+    """Return the layout of every tensor that depends on the image, and of the image itself.
+
+    Args:
+        view: the graph.
+        image: the image input.
+        layout: its layout.
+        given: the layout of one more tensor, which is not to be derived.
+    """
     known: Layouts = {port(image): layout}
     for node in view.ordered(view.descendants([image.get_node()])):
         if node_key(node) == node_key(image.get_node()) or node.get_type_name() in ("Result", "ShapeOf"):
@@ -50,7 +60,32 @@ def propagate(view: GraphView, image: ov.Output, layout: Layout) -> Layouts:
         if any(sizes(output) is None for output in node.outputs()):
             continue
         known.update(_outputs(node, known))
+        if given is not None and given[0] in {port(output) for output in node.outputs()}:
+            known[given[0]] = given[1]
     return known
+
+
+def hidden_grid(view: GraphView, layouts: Layouts, height: int, width: int) -> tuple[Port, Layout] | None:
+    """Return the first tensor with an axis of `height * width` tokens whose rows and columns are not known.
+
+    Up to `MAX_KEPT` more tokens may stand before them on that axis.
+    """
+    for extra in range(MAX_KEPT + 1):
+        for node in view.ops:
+            for output in node.outputs():
+                layout = layouts.get(port(output))
+                if layout is None or is_spatial(layout):
+                    continue
+                axes = [axis for axis, extent in enumerate(_extents(output)) if extent == height * width + extra]
+                if len(axes) == 1 and axes[0] > 0:
+                    return port(output), _with_grid(layout, axes[0], height, width, extra)
+    return None
+
+
+def _with_grid(layout: Layout, axis: int, height: int, width: int, extra: int) -> Layout:
+    tokens: Segment = (Factor(Role.Y, height), Factor(Role.X, width))
+    before: Axis = () if extra == 0 else axis_of(Role.OTHER, extra)
+    return (*layout[:axis], (*before, tokens), *layout[axis + 1 :])
 
 
 def _outputs(node: ov.Node, known: Layouts) -> Layouts:

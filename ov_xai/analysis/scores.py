@@ -85,6 +85,18 @@ def _has_boxes(model: ov.Model) -> bool:
     return any(len(shape) == 3 and shape[2] in range(4, 8) for shape in shapes)
 
 
+def classifier_input(view: GraphView, layouts: Layouts, logits: ov.Output) -> ov.Output | None:
+    """Return the vector per image that the layer computing the class scores reads; None when it reads a grid."""
+    for node in reversed(view.ordered(view.ancestors([logits.get_node()]))):
+        if node.get_type_name() not in ("MatMul", "Convolution"):
+            continue
+        source, layout = node.input_value(0), layouts.get(port(node.input_value(0)))
+        if layout is None:
+            continue
+        return source if vector_axis(layout, sizes(source) or []) is not None else None
+    return None
+
+
 def output_names(model: ov.Model) -> list[str]:
     """Return one name per output: its tensor name, or the name of its producer, or its index."""
     return [

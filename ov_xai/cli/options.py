@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from ov_xai.request import InsertionRequest, Mask, Method, Normalise, Score, parse_method, parse_word
+from ov_xai.request import InsertionRequest, Mask, Method, Normalise, Score, parse_grid, parse_method, parse_word
 from ov_xai.runtime.labels import read_label_file
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -41,6 +41,8 @@ def insertion_options(function: Function) -> Function:
         (
             click.option("--method", type=METHOD, default="auto", help="Saliency method; OTX names work too."),
             click.option("--target-layer", metavar="NAME", help="Layer to mask; `inspect` lists the candidates."),
+            click.option("--block", type=int, metavar="N", help="Mask what enters the N-th attention from the end."),
+            click.option("--grid", metavar="HxW", help="Rows and columns of the tokens, where the graph hides them."),
             click.option("--mask", type=_words(Mask), help="Neighbourhood kept around a place.  [default: by model]"),
             click.option("--score", type=_words(Score), default="logit", show_default=True, help="What is explained."),
             click.option(
@@ -67,6 +69,8 @@ def make_request(
     *,
     method: Method | None = None,
     target_layer: str | None = None,
+    block: int | None = None,
+    grid: str | None = None,
     mask: str | None = None,
     score: str = Score.LOGIT.value,
     normalise: str = Normalise.MINMAX.value,
@@ -84,6 +88,8 @@ def make_request(
     return InsertionRequest(
         method=method,
         target_layer=target_layer,
+        block=block,
+        grid=None if grid is None else parse_grid(grid),
         mask=None if mask is None else parse_word(Mask, mask),
         score=parse_word(Score, score),
         normalise=parse_word(Normalise, normalise),

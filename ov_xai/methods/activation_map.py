@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import openvino as ov
 
-from ov_xai.analysis.collapse import Candidate
+from ov_xai.analysis.candidates import Candidate
 from ov_xai.graph.emit import Emitter
 from ov_xai.methods.maps import RawMaps
 from ov_xai.methods.places import as_grid, mean_by_product, places_by_channels

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import openvino as ov
 
-from ov_xai.analysis.collapse import Candidate
+from ov_xai.analysis.candidates import Candidate
 from ov_xai.graph.emit import Emitter
 from ov_xai.graph.view import sizes
 from ov_xai.methods.maps import RawMaps

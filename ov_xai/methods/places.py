@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from math import prod
 
+import numpy as np
 import openvino as ov
 
 from ov_xai.analysis.axes import batch_axis, place_axes
-from ov_xai.analysis.collapse import Candidate
+from ov_xai.analysis.candidates import Candidate
+from ov_xai.analysis.demand import kept_positions, on_grid
 from ov_xai.errors import UnsupportedModelError
 from ov_xai.graph.emit import Emitter
 from ov_xai.graph.view import sizes
 
 
 def places_by_channels(emit: Emitter, target: Candidate) -> ov.Output:
-    """Return the target as [N, P, C].
+    """Return the places of the target as [N, P, C]; tokens beside the grid are left out.
 
     Raises:
         UnsupportedModelError: the batch is not the leading axis.
@@ -28,9 +30,20 @@ def places_by_channels(emit: Emitter, target: Candidate) -> ov.Output:
     places = place_axes(target.layout)
     others = [axis for axis in range(1, len(target.layout)) if axis not in places]
     order = [0, *places, *others]
-    values = target.output if order == sorted(order) else emit.transpose(target.output, *order)
+    grid = _grid_alone(emit, target)
+    values = grid if order == sorted(order) else emit.transpose(grid, *order)
     count = prod((sizes(target.output) or [])[axis] or 1 for axis in others)
     return emit.reshape(values, 0, -1, count)
+
+
+def _grid_alone(emit: Emitter, target: Candidate) -> ov.Output:
+    for axis in place_axes(target.layout):
+        if kept_positions(target.layout[axis]):
+            places = on_grid(target.layout[axis])
+            assert places is not None
+            first, last = int(np.argmax(places)), len(places) - int(np.argmax(places[::-1]))
+            return emit.slice(target.output, first, last, axis)
+    return target.output
 
 
 def mean_by_product(emit: Emitter, matrix: ov.Output, axis: int, count: ov.Output) -> ov.Output:

@@ -8,11 +8,24 @@ from dataclasses import dataclass, field
 import openvino as ov
 
 from ov_xai.analysis.axes import Layout, batch_axis, place_axes, vector_axis
-from ov_xai.analysis.collapse import Candidate
+from ov_xai.analysis.candidates import Candidate
+from ov_xai.analysis.demand import Demand, kept_positions, on_grid
 from ov_xai.analysis.propagation import Layouts
 from ov_xai.graph.emit import Emitter
-from ov_xai.graph.view import constant_value, node_key, port, rank, sizes
-from ov_xai.perturbation.forms import Affine, Batch, Form, Levels, Order, PlaceForm, Refusal, Rows, Shared
+from ov_xai.graph.view import Port, constant_value, node_key, port, rank, sizes
+from ov_xai.perturbation.forms import (
+    KEPT_WEIGHT,
+    Affine,
+    Batch,
+    Form,
+    Levels,
+    Order,
+    PlaceForm,
+    Refusal,
+    Rows,
+    Shared,
+    Tokens,
+)
 from ov_xai.perturbation.masks import MaskMatrix
 
 
@@ -42,16 +55,20 @@ class Context:
     Attributes:
         emit: where nodes are added.
         layouts: what the axes of the original tensors are.
+        demand: which positions of the original tensors the scores are computed from.
         target: the masked tensor.
         masks: the mask matrix.
         subset: the classes to compute; None for all.
+        kept_tokens: the kept tokens of every tensor that also holds masked places, each by itself.
     """
 
     emit: Emitter
     layouts: Layouts
+    demand: Demand
     target: Candidate
     masks: MaskMatrix
     subset: ClassSubset | None = None
+    kept_tokens: dict[Port, Tokens] = field(default_factory=dict)
     _inverse_places: ov.Output | None = field(default=None, init=False)
 
     # -- questions about original tensors --------------------------------------------------------------------------
@@ -90,6 +107,37 @@ class Context:
         """Return the same perturbed tensor with one tensor per level of the mask."""
         if isinstance(form, Levels):
             return form
+        kept = self.kept(form.layout, form.slope)
+        return self._levels(form) if kept is None else self._levels_with_kept(form, kept)
+
+    def kept(self, layout: Layout, like: ov.Output) -> ov.Output | None:
+        """Return 1 at kept tokens and 0 at places, shaped to broadcast against a tensor; None without kept tokens."""
+        for axis in place_axes(layout):
+            if kept_positions(layout[axis]):
+                places = on_grid(layout[axis])
+                assert places is not None
+                shape = [-1 if index == axis else 1 for index in range(len(layout))]
+                return self.emit.like((~places).reshape(shape), like)
+        return None
+
+    def kept_weights(self, layout: Layout, like: ov.Output) -> ov.Output | None:
+        """Return what the slope of a tensor is multiplied by: 1 / `KEPT_WEIGHT` at kept tokens, 1 at places."""
+        kept = self.kept(layout, like)
+        return None if kept is None else self.emit.add(kept, self.emit.like(1, like))
+
+    def _levels_with_kept(self, form: Affine, kept: ov.Output) -> Levels:
+        emit = self.emit
+        twice = emit.multiply(form.slope, kept)
+        unmasked = emit.multiply(twice, emit.like(KEPT_WEIGHT, twice))
+        masked = emit.subtract(form.slope, twice)
+        background = unmasked if form.offset is None else emit.add(unmasked, form.offset)
+        levels = [
+            emit.add(background, masked if level == 1 else emit.multiply(masked, emit.like(level, masked)))
+            for level in self.masks.levels
+        ]
+        return Levels(tuple(levels), background, form.layout)
+
+    def _levels(self, form: Affine) -> Levels:
         emit = self.emit
         levels = []
         for level in self.masks.levels:

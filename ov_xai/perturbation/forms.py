@@ -1,16 +1,22 @@
 """The forms in which a perturbed tensor is carried, and the refusal of a rule.
 
-Symbols: F the target, G the (P, P) mask matrix, p the mask, q the place, g_l the distinct values of G.
+Symbols: F the target, G the (P, P) mask matrix, p the mask, q the place, g_l the distinct values of G. Where tokens
+stand beside the grid (class and register tokens), q runs over all of them; these are kept whatever the mask.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 import openvino as ov
 
 from ov_xai.analysis.axes import Layout
+
+#: What a kept token's slope is multiplied by instead of one. The plugin merges ops of equal inputs, and a product of
+#: the target that is shared with the original model can no longer be fused as it was; doubled, it is another product.
+KEPT_WEIGHT = 0.5
 
 
 class Order(Enum):
@@ -32,7 +38,7 @@ class Affine:
     """X[p, q] = G[p, q] slope[q] + offset[q].
 
     Attributes:
-        slope: tensor of the shape and layout of the original one.
+        slope: tensor of the shape and layout of the original one; twice as large at kept tokens (`KEPT_WEIGHT`).
         offset: the same, or with places of extent one when it does not depend on the place; None for zero.
         layout: what the axes are.
     """
@@ -49,6 +55,7 @@ class Levels:
     Attributes:
         by_level: U_l for every g_l that is not zero, in the order of the mask's levels.
         background: U_0 where G is zero; with places of extent one when it does not depend on the place.
+            At kept tokens all tensors of the form hold the same: the value of the token.
         layout: what the axes are.
     """
 
@@ -87,6 +94,40 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Stack:
+    """Rows that are stacked along an axis of their own.
+
+    Attributes:
+        parts: settled values, each [N or 1, C, h, w] or [N or 1, P, C] after `order`; what is shared has places of
+            extent one.
+        order: which of the two.
+        channels: C.
+        axis: the axis of the original tensor along which they are stacked.
+    """
+
+    parts: tuple[ov.Output, ...]
+    order: Order
+    channels: int
+    axis: int
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Rows in place: the tensor of the original model with the P masks along its axis of tokens.
+
+    Behind attention only the tokens that are read matter. Each has its own tensor, so every op that treats tokens
+    alike can follow unchanged. Tokens that are not held do not depend on the mask, or are not read.
+
+    Attributes:
+        values: for each token that is read, a tensor of the original's shape with P instead of the tokens.
+        axis: the axis of tokens.
+    """
+
+    values: Mapping[int, ov.Output]
+    axis: int
+
+
+@dataclass(frozen=True)
 class Batch:
     """The rows as the leading axis of ordinary tensors, [N * P, ...]: any op can follow."""
 
@@ -101,7 +142,7 @@ class Refusal:
     node: str
 
 
-Form = Shared | Affine | Levels | Rows | Batch
+Form = Shared | Affine | Levels | Rows | Stack | Tokens | Batch
 PlaceForm = Affine | Levels
 
 

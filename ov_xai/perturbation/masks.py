@@ -63,6 +63,10 @@ class MaskMatrix:
         places = emit.multiply(self.height, self.width)
         return emit.reshape(emit.multiply(rows, columns), places, places)
 
+    def chosen(self, level: float) -> ov.Output:
+        """Return [G[p, q] = level] as [P, P], of the activations' type."""
+        return self._emit.convert(self._emit.equal(self.matrix(), self._number(level)), self._type)
+
     def smooth_first(self, values: ov.Output, channels: int) -> ov.Output:
         """Return sum_q G[p, q] values[q] for values [N, C, h, w]."""
         if self.mask is Mask.PIXEL:
@@ -83,8 +87,7 @@ class MaskMatrix:
         """Return the sum of values[q] over the places where G[p, q] = level, for values [N, P, C]."""
         if self.mask is Mask.PIXEL:
             return values
-        chosen = self._emit.convert(self._emit.equal(self.matrix(), self._number(level)), self._type)
-        return self._emit.matmul(chosen, values)
+        return self._emit.matmul(self.chosen(level), values)
 
     def offsets(self, level: float) -> list[tuple[int, int]]:
         """Return the (dy, dx) at which G takes this level."""

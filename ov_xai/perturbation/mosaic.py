@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from math import ceil, prod
 
+import numpy as np
 import openvino as ov
 
-from ov_xai.analysis.axes import Role, batch_axis, factors, place_axes
+from ov_xai.analysis.axes import Axis, Role, batch_axis, factors, has_role, place_axes, segment_size
 from ov_xai.graph.emit import Emitter
-from ov_xai.graph.view import is_weight, node_key, port, sizes
+from ov_xai.graph.view import is_float, is_weight, node_key, port, sizes
 from ov_xai.perturbation.batch import SHAPE_INPUT, batch_pattern
 from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Order, Refusal, Rows
@@ -85,8 +86,7 @@ class _Body:
         self._emit: Emitter = ctx.emit
         self._inputs: dict[tuple[int, int], tuple[ov.Output, ov.Output]] = {}
         self.index = self._emit.parameter(ov.PartialShape([1, block]), ov.Type.i64)
-        # The plugin does not look into loops: without a product before it, the target would change its precision.
-        self._target = self._input(ctx.target.output, self._emit.times_one(ctx.target.output))
+        self._target = self._input(ctx.target.output)
 
     def name(self) -> str:
         """Return the name of the body's only result."""
@@ -133,21 +133,29 @@ class _Body:
                 inputs.append(self._repeated(source))
         return inputs
 
-    def _input(self, source: ov.Output, outer: ov.Output | None = None) -> ov.Output:
+    def _input(self, source: ov.Output) -> ov.Output:
+        """Return the body's side of a tensor from outside.
+
+        The plugin does not look into loops: without a product before them, activations would change their precision.
+        """
         if port(source) not in self._inputs:
             inner = self._emit.parameter(source.get_partial_shape(), source.get_element_type())
-            self._inputs[port(source)] = (inner, source if outer is None else outer)
+            outer = self._emit.times_one(source) if is_float(source) and sizes(source) else source
+            self._inputs[port(source)] = (inner, outer)
         return self._inputs[port(source)][0]
 
     def _repeated(self, source: ov.Output) -> ov.Output:
         """Return a tensor the masks share, with its batch repeated B times per image."""
         inner = self._input(source)
-        extents, batch = sizes(source) or [], batch_axis(self._ctx.layout(source))
-        if batch != 0:
+        layout = self._ctx.layout(source)
+        extents, batch = sizes(source) or [], batch_axis(layout)
+        if batch is None or factors(layout[batch])[0].role is not Role.BATCH:
             return inner
-        emit, rest = self._emit, [extent or 1 for extent in extents[1:]]
-        wide = emit.broadcast(emit.unsqueeze(inner, 1), emit.ints(1, self._block, *([1] * len(rest))))
-        return emit.reshape(wide, -1, *rest)
+        emit = self._emit
+        wide = [1] * (len(extents) + 1)
+        wide[batch + 1] = self._block
+        repeated = emit.broadcast(emit.unsqueeze(inner, batch + 1), emit.ints(*wide))
+        return emit.reshape(repeated, *(-1 if axis == batch else extent or 1 for axis, extent in enumerate(extents)))
 
     def _masked(self) -> ov.Output:
         """Return M_p * F for the masks of the block, [N * B, ...] in the target's own layout."""
@@ -162,7 +170,8 @@ class _Body:
         shape = [1, self._block, *([1] * (len(extents) - 1))]
         flat: list[int | ov.Output] = list(shape)
         if len(places) == 1:
-            flat[places[0] + 1] = emit.multiply(height, width)
+            mask = self._with_kept(mask, layout[places[0]])
+            flat[places[0] + 1] = extents[places[0]] or emit.multiply(height, width)
         else:
             flat[places[0] + 1], flat[places[1] + 1] = height, width
         product = emit.multiply(emit.unsqueeze(target, 1), emit.reshape(mask, *flat))
@@ -170,6 +179,17 @@ class _Body:
             extent if extent is not None else emit.extents(target, axis + 1) for axis, extent in enumerate(extents[1:])
         ]
         return emit.reshape(product, -1, *rest)
+
+    def _with_kept(self, mask: ov.Output, axis: Axis) -> ov.Output:
+        """Return masks (B, h, w) as rows, with ones for the tokens beside the grid."""
+        emit = self._emit
+        parts = [
+            emit.reshape(mask, 0, -1)
+            if has_role((segment,), Role.Y, Role.X)
+            else emit.like(np.ones((self._block, segment_size(segment) or 1)), mask)
+            for segment in axis
+        ]
+        return parts[0] if len(parts) == 1 else emit.concat(parts, 1)
 
     def _grid_extents(self, places: list[int]) -> tuple[ov.Output, ov.Output]:
         emit, ctx = self._emit, self._ctx

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import openvino as ov
 
-from ov_xai.graph.view import GraphView, is_weight, node_key, port
+from ov_xai.analysis.axes import place_axes
+from ov_xai.analysis.demand import kept_positions
+from ov_xai.graph.view import GraphView, Port, is_weight, node_key, port
 from ov_xai.perturbation.batch import on_batch
 from ov_xai.perturbation.context import ClassSubset, Context
-from ov_xai.perturbation.forms import Affine, Batch, Form, Refusal, Rows, Shared, is_place_form
+from ov_xai.perturbation.forms import Affine, Batch, Form, Refusal, Rows, Shared, Stack, Tokens, is_place_form
 from ov_xai.perturbation.rules import RULES
+from ov_xai.perturbation.rules.sequence import on_tokens
+from ov_xai.perturbation.rules.stacking import on_stack
+from ov_xai.perturbation.tokens import as_rows
 
 
 def head_nodes(view: GraphView, target: ov.Output, logits: ov.Output) -> list[ov.Node]:
@@ -25,12 +30,14 @@ def replay(head: list[ov.Node], logits: ov.Output, ctx: Context) -> Rows | Refus
         Rows with one channel per class (per chosen class where the tail of the head could be restricted), or the
         refusal of the first op that has no rule.
     """
-    forms: dict[tuple[int, int], Form] = {port(ctx.target.output): _masked_target(ctx)}
+    forms: dict[Port, Form] = {port(ctx.target.output): _masked_target(ctx)}
     for node in head:
         inputs = [forms.get(port(source)) or _shared(source, ctx) for source in node.input_values()]
         results = _step(node, inputs, ctx)
         if isinstance(results, Refusal):
             return results
+        if ctx.kept_tokens:
+            _follow_kept(node, inputs, results, ctx)
         forms.update(zip((port(output) for output in node.outputs()), results, strict=True))
     return _as_rows(forms.get(port(logits), Shared(logits)), logits, ctx)
 
@@ -39,7 +46,30 @@ def _masked_target(ctx: Context) -> Affine:
     values = ctx.target.output
     if ctx.subset is not None and node_key(values.get_node()) in ctx.subset.entries:
         values = _chosen_channels(values, ctx.subset, ctx)
-    return Affine(values, None, ctx.target.layout)
+    weights = ctx.kept_weights(ctx.target.layout, values)
+    if weights is None:
+        return Affine(values, None, ctx.target.layout)
+    (axis,) = place_axes(ctx.target.layout)
+    kept = kept_positions(ctx.target.layout[axis])
+    tokens = {position: ctx.emit.slice(values, position, position + 1, axis) for position in kept}
+    ctx.kept_tokens[port(ctx.target.output)] = Tokens(tokens, axis)
+    return Affine(ctx.emit.multiply(values, weights), None, ctx.target.layout)
+
+
+def _follow_kept(node: ov.Node, inputs: list[Form], results: list[Form], ctx: Context) -> None:
+    """Let the kept tokens of a tensor go the way of its places; where they cannot, none are known."""
+    known = [
+        ctx.kept_tokens.get(port(source), form) if is_place_form(form) else form
+        for form, source in zip(inputs, node.input_values(), strict=True)
+    ]
+    if not any(is_place_form(result) for result in results) or not any(isinstance(form, Tokens) for form in known):
+        return
+    followed = on_tokens(node, known, ctx)
+    if isinstance(followed, Refusal):
+        return
+    for output, tokens in zip(node.outputs(), followed, strict=True):
+        if isinstance(tokens, Tokens):
+            ctx.kept_tokens[port(output)] = tokens
 
 
 def _chosen_channels(values: ov.Output, subset: ClassSubset, ctx: Context) -> ov.Output:
@@ -61,6 +91,16 @@ def _step(node: ov.Node, inputs: list[Form], ctx: Context) -> list[Form] | Refus
     batched = any(isinstance(form, Batch) for form in inputs)
     if all(isinstance(form, Shared) for form in inputs) or (kind == "ShapeOf" and not batched):
         return [Shared(output) for output in node.outputs()]
+    if any(isinstance(form, Tokens) for form in inputs):
+        if not ctx.restricted(node):
+            return on_tokens(node, inputs, ctx)
+        settled = [_token_rows(form, source, ctx) for form, source in zip(inputs, node.input_values(), strict=True)]
+        refused = next((form for form in settled if isinstance(form, Refusal)), None)
+        if refused is not None:
+            return refused
+        inputs = [form for form in settled if not isinstance(form, Refusal)]
+    if any(isinstance(form, Stack) for form in inputs):
+        return on_stack(node, inputs, ctx)
     result: list[Form] | Refusal = Refusal(f"no closed form for {kind}", node.get_friendly_name())
     if not batched:
         rule = RULES.get(kind)
@@ -70,10 +110,24 @@ def _step(node: ov.Node, inputs: list[Form], ctx: Context) -> list[Form] | Refus
     return result
 
 
+def _token_rows(form: Form, source: ov.Output, ctx: Context) -> Form | Refusal:
+    """Return a single token as rows; anything else as it is."""
+    if not isinstance(form, Tokens):
+        return form
+    if len(form.values) != 1 or ctx.vector_axis(source) is None:
+        return Refusal("several tokens are left", source.get_node().get_friendly_name())
+    (value,) = form.values.values()
+    return as_rows(value, form.axis, source, ctx)
+
+
 def _as_rows(form: Form, logits: ov.Output, ctx: Context) -> Rows | Refusal:
     name = logits.get_node().get_friendly_name()
     if isinstance(form, Rows):
         return form
+    if isinstance(form, Tokens):
+        rows = _token_rows(form, logits, ctx)
+        assert isinstance(rows, Rows | Refusal)
+        return rows
     if isinstance(form, Batch):
         axis = ctx.vector_axis(logits)
         if axis is None:

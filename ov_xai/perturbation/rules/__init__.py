@@ -12,6 +12,7 @@ import openvino as ov
 
 from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Form, Refusal
+from ov_xai.perturbation.rules.attention import attention
 from ov_xai.perturbation.rules.channelwise import channelwise, concat, reduction
 from ov_xai.perturbation.rules.dense import convolution, matmul
 from ov_xai.perturbation.rules.elementwise import elementwise
@@ -41,6 +42,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("Softmax", "LogSoftmax", "MVN", "NormalizeL2"), channelwise),
     "Concat": concat,
     "MatMul": matmul,
+    "ScaledDotProductAttention": attention,
     "Convolution": convolution,
     "GroupConvolution": convolution,
 }

@@ -1,6 +1,6 @@
 """Ops along channels: Softmax, normalisations, reductions, Concat.
 
-    Affine:  a mean, sum or concatenation over channels is linear
+    Affine:  a mean, sum or concatenation over channels is linear; so is joining the grid with kept tokens
     Levels:  act on every level
     Rows:    act on settled rows, along the physical channel axis
 A reduction over the places themselves is the collapse: see `pooling`.
@@ -11,10 +11,24 @@ from __future__ import annotations
 import openvino as ov
 
 from ov_xai.analysis.axes import place_axes
+from ov_xai.analysis.demand import kept_positions
 from ov_xai.graph.view import rank, sizes
 from ov_xai.perturbation.context import Context, constant_axes, shared_values
-from ov_xai.perturbation.forms import Affine, Form, Levels, Order, PlaceForm, Refusal, Rows, Shared, is_place_form
+from ov_xai.perturbation.forms import (
+    KEPT_WEIGHT,
+    Affine,
+    Form,
+    Levels,
+    Order,
+    PlaceForm,
+    Refusal,
+    Rows,
+    Shared,
+    is_place_form,
+)
+from ov_xai.perturbation.rules.attention import materialised
 from ov_xai.perturbation.rules.pooling import maximum, mean
+from ov_xai.perturbation.rules.stacking import stacked, stacks
 
 _LINEAR = frozenset({"ReduceMean", "ReduceSum"})
 
@@ -50,6 +64,8 @@ def channelwise(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | 
     if isinstance(form, Rows):
         return _along_row(node, form, axes, ctx)
     assert isinstance(form, Affine | Levels)
+    if node.get_type_name() == "Softmax" and axes == place_axes(form.layout):
+        return materialised(node, form, axes[0], ctx)
     if set(axes) & set(place_axes(form.layout)):
         return Refusal("a normalisation over places", name)
     return _per_place(node, form, forms[1:], ctx)
@@ -114,12 +130,41 @@ def concat(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refus
     name, depth = node.get_friendly_name(), rank(node.output(0)) or 0
     axis = int(node.get_attributes()["axis"]) % depth
     if any(is_place_form(form) for form in forms):
-        if any(isinstance(form, Rows) for form in forms) or axis in place_axes(ctx.layout(node.output(0))):
+        if any(isinstance(form, Rows) for form in forms):
             return Refusal("places are joined with something else", name)
+        layout = ctx.layout(node.output(0))
+        grids = sum(is_place_form(form) for form in forms)
+        if axis in place_axes(layout) and (grids != 1 or not kept_positions(layout[axis])):
+            return Refusal("places are joined with something else", name)
+        if all(isinstance(form, Affine) for form in forms) or axis in place_axes(layout):
+            return _concat_linear(node, forms, ctx)
         return _concat_places(node, forms, ctx)
+    if stacks(node, forms, ctx):
+        return stacked(node, forms, ctx)
     if axis != ctx.vector_axis(node.output(0)):
         return Refusal("rows are joined along another axis than their channels", name)
     return _concat_rows(node, forms, ctx)
+
+
+def _concat_linear(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form]:
+    """Join forms whose slopes and offsets can be joined: channels of several, or places with kept tokens.
+
+    A kept token's slope is twice its value (`KEPT_WEIGHT`); at every level it is the value.
+    """
+    layout = ctx.layout(node.output(0))
+    if any(isinstance(form, Levels) for form in forms):
+        return _concat_places(node, forms, ctx)
+    parts = [(form.slope, form.offset) if isinstance(form, Affine) else (_kept(form, ctx), None) for form in forms]
+    slope = ctx.emit.copy(node, [part for part, _ in parts])[0]
+    if all(offset is None for _, offset in parts):
+        return [Affine(slope, None, layout)]
+    offsets = [ctx.full(offset if offset is not None else ctx.emit.like(0, part), part) for part, offset in parts]
+    return [Affine(slope, ctx.emit.copy(node, offsets)[0], layout)]
+
+
+def _kept(form: Form, ctx: Context) -> ov.Output:
+    assert isinstance(form, Shared)
+    return ctx.emit.multiply(form.values, ctx.emit.like(1 / KEPT_WEIGHT, form.values))
 
 
 def _concat_places(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form]:

@@ -18,6 +18,7 @@ from ov_xai.analysis.axes import PLACE_ROLES, Factor, Role, factors, has_role, i
 from ov_xai.graph.view import node_key, rank, sizes
 from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Affine, Form, Levels, Order, PlaceForm, Refusal, Rows, Shared
+from ov_xai.perturbation.rules.attention import product_of_two
 from ov_xai.perturbation.weights import gather_rows
 
 
@@ -27,7 +28,7 @@ def matmul(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refus
     side = 0 if not isinstance(forms[0], Shared) else 1
     form, weights = forms[side], forms[1 - side]
     if not isinstance(weights, Shared):
-        return Refusal("two perturbed tensors are multiplied", name)
+        return product_of_two(node, forms, ctx)
     flags = node.get_attributes()
     transposed = bool(flags["transpose_a" if side == 0 else "transpose_b"])
     depth = rank(node.input_value(side)) or 0

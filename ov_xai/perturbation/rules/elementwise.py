@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import openvino as ov
 
+from ov_xai.analysis.links import SELECTIONS
 from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Affine, Form, Levels, Refusal, Rows, Shared, is_place_form
 
 _SUMS = frozenset({"Add", "Subtract"})
+_VIEWS = frozenset({"Reshape", "Transpose", "Unsqueeze", "Squeeze"})
 
 
 def elementwise(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refusal:
@@ -87,11 +89,39 @@ def _sum(node: ov.Node, a: Form, b: Form, ctx: Context) -> tuple[ov.Output, ov.O
     if isinstance(a, Affine) and isinstance(b, Affine):
         return emit.copy(node, [a.slope, b.slope])[0], _sum_of_optional(node, a.offset, b.offset, ctx)
     if isinstance(a, Affine) and isinstance(b, Shared):
+        if a.offset is None and is_divided_projection(node):
+            slope = emit.subtract(node.output(0), b.values)
+            weights = ctx.kept_weights(a.layout, slope)
+            return slope if weights is None else emit.multiply(slope, weights), b.values
         return a.slope, _sum_of_optional(node, a.offset, b.values, ctx)
     if isinstance(a, Shared) and isinstance(b, Affine):
+        if b.offset is None and is_divided_projection(node):
+            return _sum(node, b, a, ctx)
         slope = emit.multiply(b.slope, emit.like(-1, b.slope)) if node.get_type_name() == "Subtract" else b.slope
         return slope, _sum_of_optional(node, a.values, b.offset, ctx)
     return None
+
+
+def is_divided_projection(node: ov.Node) -> bool:
+    """Return whether a bias completes queries, keys and values in one tensor, which is then divided.
+
+    The slope is the original result without the bias: the product need not be computed again. Nothing that follows
+    can be fused into the product before the division, so a reader here changes nothing in the original model. Where
+    queries, keys and values have products of their own, the plugin fuses a scale into them, and reading in between
+    would prevent that.
+    """
+    products = [source.get_node().get_type_name() == "MatMul" for source in node.input_values()]
+    if node.get_type_name() != "Add" or not any(products):
+        return False
+    current = node.output(0)
+    while True:
+        readers = [reader.get_node() for reader in current.get_target_inputs()]
+        kinds = {reader.get_type_name() for reader in readers}
+        if kinds and kinds <= set(SELECTIONS):
+            return len(readers) > 1 or readers[0].get_output_size() > 1
+        if len(readers) != 1 or not kinds <= _VIEWS:
+            return False
+        current = readers[0].output(0)
 
 
 def _sum_of_optional(node: ov.Node, a: ov.Output | None, b: ov.Output | None, ctx: Context) -> ov.Output | None:

@@ -17,6 +17,7 @@ from ov_xai.analysis.axes import Layout, Role, batch_axis, factors, is_separable
 from ov_xai.graph.view import sizes
 from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Affine, Form, Levels, Order, PlaceForm, Refusal, Rows
+from ov_xai.perturbation.tokens import expansion
 from ov_xai.request import Mask
 
 #: Stands below every activation, within the range of FP16.
@@ -65,6 +66,9 @@ def _covers(node: ov.Node, before: list[int | None]) -> bool:
 
 def mean(form: PlaceForm, ctx: Context, name: str, total: bool = False) -> list[Form] | Refusal:
     """Return the rows of a mean (or, with `total`, a sum) over all places."""
+    kept = ctx.kept(form.layout, form.slope if isinstance(form, Affine) else form.background)
+    if kept is not None:
+        return _mean_with_kept(form, kept, ctx, name, total)
     order = _row_order(form.layout)
     if order is None:
         return Refusal("the pooled tensor has no plain grid", name)
@@ -82,6 +86,25 @@ def mean(form: PlaceForm, ctx: Context, name: str, total: bool = False) -> list[
         pick = ctx.masks.pick_first(level, laid, channels) if order is Order.FIRST else ctx.masks.pick_last(level, laid)
         parts.append(pick)
     return [Rows(reduce(emit.add, parts), order, channels, scale=scale, offset=offset)]
+
+
+def _mean_with_kept(form: PlaceForm, kept: ov.Output, ctx: Context, name: str, total: bool) -> list[Form] | Refusal:
+    """Return the rows of a mean over places and kept tokens: the latter are part of what all masks share."""
+    found, (axis,) = expansion(form, ctx), place_axes(form.layout)
+    if found is None or batch_axis(form.layout) not in (0, None):
+        return Refusal("the pooled tensor has no plain grid", name)
+    emit, tokens = ctx.emit, (sizes(kept) or [])[axis] or 1
+    share = emit.like(1 if total else 1 / tokens, kept)
+    sums = []
+    for weights, term in found.terms:
+        laid, channels = as_rows(term, form.layout, ctx, Order.LAST)
+        sums.append(emit.matmul(emit.multiply(weights, share), laid))
+    values = reduce(emit.add, sums)
+    if found.base is None:
+        return [Rows(values, Order.LAST, channels)]
+    pool = emit.reduce_sum if total else emit.reduce_mean
+    laid, _ = as_rows(pool(found.base, axis, keep=True), form.layout, ctx, Order.LAST, places_gone=True)
+    return [Rows(values, Order.LAST, channels, offset=laid)]
 
 
 def _over_places(constant: ov.Output, form: PlaceForm, ctx: Context, order: Order, total: bool) -> ov.Output:

@@ -1,17 +1,21 @@
-"""Ops that take part of the channels: Split, VariadicSplit, Slice, StridedSlice, Gather.
+"""Ops that take part of the channels or of the tokens: Split, VariadicSplit, Slice, StridedSlice, Gather.
 
 Affine, Levels:  act on every tensor of the form, as long as no place is left out
+                 kept tokens that are taken out of a sequence are as in the original model
 Rows:            refused, which makes them an ordinary batch
 """
 
 from __future__ import annotations
 
+import numpy as np
 import openvino as ov
 
 from ov_xai.analysis.axes import place_axes
+from ov_xai.analysis.demand import kept_positions, on_grid
+from ov_xai.analysis.links import dropped_axes, taken_positions
 from ov_xai.graph.view import constant_value, rank, sizes
 from ov_xai.perturbation.context import Context, constant_axes, shared_values
-from ov_xai.perturbation.forms import Affine, Form, Levels, Refusal
+from ov_xai.perturbation.forms import Affine, Form, Levels, PlaceForm, Refusal, Shared
 
 
 def slicing(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refusal:
@@ -20,21 +24,50 @@ def slicing(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refu
     rest = shared_values(forms[1:])
     if not isinstance(form, Affine | Levels) or rest is None:
         return Refusal("a part of something that has no places", name)
+    if len(place_axes(form.layout)) == 1 and kept_positions(form.layout[place_axes(form.layout)[0]]):
+        return _of_sequence(node, form, rest, ctx)
     if not _acts_beside(node, place_axes(form.layout)) or not all(
         _keeps_places(form, output, ctx) for output in node.outputs()
     ):
         return Refusal("some places are left out", name)
+    return _applied(node, form, rest, ctx)
 
+
+def _of_sequence(node: ov.Node, form: PlaceForm, rest: list[ov.Output], ctx: Context) -> list[Form] | Refusal:
+    """Take part of a sequence of kept tokens and places: all places in their order, or none of them."""
+    (axis,) = place_axes(form.layout)
+    places, name = on_grid(form.layout[axis]), node.get_friendly_name()
+    assert places is not None
+    grid = np.flatnonzero(places)
+    whole = _applied(node, form, rest, ctx)
+    results: list[Form] = []
+    for index, output in enumerate(node.outputs()):
+        taken = taken_positions(node, index)
+        if taken is None:
+            return Refusal("what is taken is not constant", name)
+        chosen = taken.get(axis, np.arange(len(places)))
+        if not places[chosen].any():
+            results.append(Shared(output))
+        elif np.array_equal(chosen[places[chosen]], grid) and axis not in dropped_axes(node):
+            results.append(whole[index])
+        else:
+            return Refusal("some places are left out", name)
+    return results
+
+
+def _applied(node: ov.Node, form: PlaceForm, rest: list[ov.Output], ctx: Context) -> list[Form]:
     def applied(values: ov.Output) -> list[ov.Output]:
         return ctx.emit.copy(node, [values, *rest])
 
     layouts = [ctx.layout(output) for output in node.outputs()]
     if isinstance(form, Affine):
         slopes = applied(form.slope)
-        offsets = [None] * len(slopes) if form.offset is None else applied(form.offset)
+        whole = None if form.offset is None else ctx.full(form.offset, form.slope)
+        offsets = [None] * len(slopes) if whole is None else applied(whole)
         return [Affine(*parts) for parts in zip(slopes, offsets, layouts, strict=True)]
     by_level = list(zip(*(applied(values) for values in form.by_level), strict=True))
-    return [Levels(*parts) for parts in zip(by_level, applied(form.background), layouts, strict=True)]
+    background = applied(ctx.full(form.background, form.by_level[0]))
+    return [Levels(*parts) for parts in zip(by_level, background, layouts, strict=True)]
 
 
 def _acts_beside(node: ov.Node, places: list[int]) -> bool:
