@@ -28,9 +28,16 @@ class Order(Enum):
 
 @dataclass(frozen=True)
 class Shared:
-    """T: the same for every mask."""
+    """T: the same for every mask.
+
+    Attributes:
+        values: the tensor.
+        apart: it is computed beside the original model. A further reader of the original tensor could keep the plugin
+            from fusing it with what follows.
+    """
 
     values: ov.Output
+    apart: bool = False
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def _masked_target(ctx: Context) -> Affine:
         return Affine(values, None, ctx.target.layout)
     (axis,) = place_axes(ctx.target.layout)
     kept = kept_positions(ctx.target.layout[axis])
-    tokens = {position: ctx.emit.slice(values, position, position + 1, axis) for position in kept}
+    tokens = {position: ctx.emit.times_one(ctx.emit.slice(values, position, position + 1, axis)) for position in kept}
     ctx.kept_tokens[port(ctx.target.output)] = Tokens(tokens, axis)
     return Affine(ctx.emit.multiply(values, weights), None, ctx.target.layout)
 
@@ -89,7 +89,10 @@ def _shared(source: ov.Output, ctx: Context) -> Shared:
 def _step(node: ov.Node, inputs: list[Form], ctx: Context) -> list[Form] | Refusal:
     kind = node.get_type_name()
     batched = any(isinstance(form, Batch) for form in inputs)
-    if all(isinstance(form, Shared) for form in inputs) or (kind == "ShapeOf" and not batched):
+    shared = [form for form in inputs if isinstance(form, Shared)]
+    if len(shared) == len(inputs) and any(form.apart for form in shared):
+        return [Shared(output, apart=True) for output in ctx.emit.copy(node, [form.values for form in shared])]
+    if len(shared) == len(inputs) or (kind == "ShapeOf" and not batched):
         return [Shared(output) for output in node.outputs()]
     if any(isinstance(form, Tokens) for form in inputs):
         if not ctx.restricted(node):

@@ -12,8 +12,8 @@ import openvino as ov
 
 from ov_xai.analysis.axes import place_axes
 from ov_xai.analysis.demand import kept_positions, on_grid
-from ov_xai.analysis.links import dropped_axes, taken_positions
-from ov_xai.graph.view import constant_value, rank, sizes
+from ov_xai.analysis.links import Positions, dropped_axes, taken_positions
+from ov_xai.graph.view import constant_value, port, rank, sizes
 from ov_xai.perturbation.context import Context, constant_axes, shared_values
 from ov_xai.perturbation.forms import Affine, Form, Levels, PlaceForm, Refusal, Shared
 
@@ -47,12 +47,25 @@ def _of_sequence(node: ov.Node, form: PlaceForm, rest: list[ov.Output], ctx: Con
             return Refusal("what is taken is not constant", name)
         chosen = taken.get(axis, np.arange(len(places)))
         if not places[chosen].any():
-            results.append(Shared(output))
+            results.append(_kept_alone(node, output, chosen, axis, ctx))
         elif np.array_equal(chosen[places[chosen]], grid) and axis not in dropped_axes(node):
             results.append(whole[index])
         else:
             return Refusal("some places are left out", name)
     return results
+
+
+def _kept_alone(node: ov.Node, output: ov.Output, chosen: Positions, axis: int, ctx: Context) -> Shared:
+    """Return kept tokens taken out of a sequence, apart from the original model where that is possible."""
+    known = ctx.kept_tokens.get(port(node.input_value(0)))
+    before, after = sizes(node.input_value(0)) or [], sizes(output) or []
+    dropped = dropped_axes(node)
+    left = [extent if at != axis else len(chosen) for at, extent in enumerate(before) if at not in dropped]
+    if known is None or known.axis != axis or left != after or dropped not in ([], [axis]):
+        return Shared(output)
+    parts = [known.values[int(position)] for position in chosen]
+    joined = parts[0] if len(parts) == 1 else ctx.emit.concat(parts, axis)
+    return Shared(ctx.emit.squeeze(joined, axis) if dropped else joined, apart=True)
 
 
 def _applied(node: ov.Node, form: PlaceForm, rest: list[ov.Output], ctx: Context) -> list[Form]:
