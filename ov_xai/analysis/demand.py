@@ -104,8 +104,8 @@ def on_grid(axis: Axis) -> npt.NDArray[np.bool_] | None:
 
 
 def kept_positions(axis: Axis) -> list[int]:
-    """Return the positions of tokens beside the grid on an axis that holds places; [] when there are none."""
-    places = on_grid(axis)
+    """Return the positions of tokens beside the grid on an axis that holds places; [] on any other axis."""
+    places = on_grid(axis) if has_places(axis) else None
     return [] if places is None else [int(position) for position in np.flatnonzero(~places)]
 
 

@@ -59,7 +59,7 @@ def propagate(view: GraphView, image: ov.Output, layout: Layout, given: tuple[Po
             continue
         if any(sizes(output) is None for output in node.outputs()):
             continue
-        known.update(_outputs(node, known))
+        known.update(_outputs(node, known) or _repeated_weights(node, layout))
         if given is not None and given[0] in {port(output) for output in node.outputs()}:
             known[given[0]] = given[1]
     return known
@@ -98,6 +98,19 @@ def _outputs(node: ov.Node, known: Layouts) -> Layouts:
         port(output): layout if _fits(layout, output) else unknown(_extents(output))
         for output, layout in zip(node.outputs(), results, strict=True)
     }
+
+
+def _repeated_weights(node: ov.Node, image: Layout) -> Layouts:
+    """Return the layout of weights (a class token, a probe) that are broadcast to the number of images.
+
+    They depend on the image only by its shape.
+    """
+    output = node.output(0)
+    extents = _extents(output)
+    batch = axis_size(image[0])
+    if node.get_type_name() != "Broadcast" or len(extents) < 2 or extents[0] != batch or batch == 1:
+        return {}
+    return {port(output): (axis_of(Role.BATCH, batch), *unknown(extents[1:]))}
 
 
 def _input_layout(source: ov.Output, known: Layouts) -> Layout:

@@ -6,7 +6,7 @@ import openvino as ov
 
 from ov_xai.analysis.axes import place_axes
 from ov_xai.analysis.demand import kept_positions
-from ov_xai.graph.view import GraphView, Port, is_weight, node_key, port
+from ov_xai.graph.view import GraphView, Port, is_weight, node_key, port, sizes
 from ov_xai.perturbation.batch import on_batch
 from ov_xai.perturbation.context import ClassSubset, Context
 from ov_xai.perturbation.forms import Affine, Batch, Form, Refusal, Rows, Shared, Stack, Tokens, is_place_form
@@ -58,11 +58,15 @@ def _masked_target(ctx: Context) -> Affine:
 
 def _follow_kept(node: ov.Node, inputs: list[Form], results: list[Form], ctx: Context) -> None:
     """Let the kept tokens of a tensor go the way of its places; where they cannot, none are known."""
+    if not any(is_place_form(result) for result in results):
+        return
     known = [
         ctx.kept_tokens.get(port(source), form) if is_place_form(form) else form
         for form, source in zip(inputs, node.input_values(), strict=True)
     ]
-    if not any(is_place_form(result) for result in results) or not any(isinstance(form, Tokens) for form in known):
+    if node.get_type_name() == "Concat":
+        known = [_as_tokens(node, form, ctx) for form in known]
+    if not any(isinstance(form, Tokens) for form in known):
         return
     followed = on_tokens(node, known, ctx)
     if isinstance(followed, Refusal):
@@ -121,6 +125,20 @@ def _token_rows(form: Form, source: ov.Output, ctx: Context) -> Form | Refusal:
         return Refusal("several tokens are left", source.get_node().get_friendly_name())
     (value,) = form.values.values()
     return as_rows(value, form.axis, source, ctx)
+
+
+def _as_tokens(node: ov.Node, form: Form, ctx: Context) -> Form:
+    """Return kept tokens that are joined with places one by one; anything else as it is."""
+    axis = int(node.get_attributes()["axis"]) % len(ctx.layout(node.output(0)))
+    if not kept_positions(ctx.layout(node.output(0))[axis]):
+        return form
+    if is_place_form(form):
+        return Tokens({}, axis)
+    if not isinstance(form, Shared):
+        return form
+    count = (sizes(form.values) or [])[axis] or 0
+    parts = {position: ctx.emit.slice(form.values, position, position + 1, axis) for position in range(count)}
+    return Tokens(parts, axis)
 
 
 def _as_rows(form: Form, logits: ov.Output, ctx: Context) -> Rows | Refusal:

@@ -45,7 +45,7 @@ def target_values(model, name, inputs):
     return np.array(compiled(inputs)[len(compiled.outputs) - 1])
 
 
-def literal_logits(model, name, inputs, kind, places, score_output=0):
+def literal_logits(model, name, inputs, kind, places, score_output=0, grid=None, kept=(0, 0)):
     """Return the logits [P, N, K] and the grid when only the neighbourhood of one place of a layer is kept.
 
     Args:
@@ -55,24 +55,30 @@ def literal_logits(model, name, inputs, kind, places, score_output=0):
         kind: "pixel" or "gaussian".
         places: indices of the axes of the layer that hold places: two, or one of flattened tokens.
         score_output: index of the output that is explained.
+        grid: rows and columns of flattened tokens; None for a square.
+        kept: how many tokens before and behind the grid no mask touches.
     """
     values = target_values(model, name, inputs)
     if len(places) == 2:
         height, width = (values.shape[axis] for axis in places)
     else:
-        height = width = round(values.shape[places[0]] ** 0.5)
+        height, width = grid or (round((values.shape[places[0]] - sum(kept)) ** 0.5),) * 2
     head = model.clone()
     target = _node(head, name).output(0)
     logits = _strip_activation(head.outputs[score_output].get_node().input_value(0))
     stand_in = ops.parameter(list(values.shape), target.get_element_type())
     for reader in list(target.get_target_inputs()):
         reader.replace_source_output(stand_in.output(0))
-    compiled = ov.Core().compile_model(ov.Model([ops.result(logits)], [stand_in], "head"), "CPU", F32)
+    parameters = [stand_in, *head.get_parameters()] if any(kept) or len(places) == 1 else [stand_in]
+    compiled = ov.Core().compile_model(ov.Model([ops.result(logits)], parameters, "head"), "CPU", F32)
+    others = list(inputs) if len(parameters) > 1 else []
     request = compiled.create_infer_request()
     shape = [values.shape[axis] if axis in places else 1 for axis in range(values.ndim)]
     rows = []
     for picture in mask_pictures(kind, height, width):
-        request.infer([values * picture.reshape(shape)])
+        if len(places) == 1:
+            picture = np.pad(picture.reshape(-1), kept, constant_values=1)
+        request.infer([values * picture.reshape(shape), *others])
         rows.append(np.array(request.get_output_tensor(0).data).reshape(values.shape[0], -1))
     return np.stack(rows), (height, width)
 

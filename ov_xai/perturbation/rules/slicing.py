@@ -11,7 +11,7 @@ import numpy as np
 import openvino as ov
 
 from ov_xai.analysis.axes import place_axes
-from ov_xai.analysis.demand import kept_positions, on_grid
+from ov_xai.analysis.demand import on_grid
 from ov_xai.analysis.links import Positions, dropped_axes, taken_positions
 from ov_xai.graph.view import constant_value, port, rank, sizes
 from ov_xai.perturbation.context import Context, constant_axes, shared_values
@@ -24,7 +24,7 @@ def slicing(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refu
     rest = shared_values(forms[1:])
     if not isinstance(form, Affine | Levels) or rest is None:
         return Refusal("a part of something that has no places", name)
-    if len(place_axes(form.layout)) == 1 and kept_positions(form.layout[place_axes(form.layout)[0]]):
+    if len(place_axes(form.layout)) == 1 and on_grid(form.layout[place_axes(form.layout)[0]]) is not None:
         return _of_sequence(node, form, rest, ctx)
     if not _acts_beside(node, place_axes(form.layout)) or not all(
         _keeps_places(form, output, ctx) for output in node.outputs()

@@ -26,7 +26,7 @@ def view(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refusal
         return Refusal("rows and columns cannot be followed through this view", node.get_friendly_name())
 
     def moved(values: ov.Output) -> ov.Output:
-        return ctx.emit.copy(node, [values, *rest])[0]
+        return ctx.apart(node, values, rest)
 
     if isinstance(form, Affine):
         offset = None if form.offset is None else moved(ctx.full(form.offset, form.slope))
