@@ -153,16 +153,18 @@ class Context:
             background = emit.broadcast(zero, emit.ints(*(size or 1 for size in shape)))
         return Levels(tuple(levels), background, form.layout)
 
-    def apart(self, node: ov.Node, values: ov.Output, rest: Sequence[ov.Output]) -> ov.Output:
-        """Return what a Transpose or MatMul makes of its first input, apart from the original model.
+    def apart(self, node: ov.Node, form: Affine, rest: Sequence[ov.Output]) -> ov.Output:
+        """Return what a Transpose or MatMul makes of a slope, apart from the original model.
 
-        The plugin merges ops of equal inputs, and the original op, read twice, can no longer be fused or moved as it
-        was. With one more axis in front it is another op.
+        A slope without an offset and without kept tokens is computed as in the original model. The plugin merges ops
+        of equal inputs, and the original op, read twice, can no longer be fused or moved as it was. With one more axis
+        in front it is another op.
         """
-        emit, source = self.emit, node.input_value(0)
+        emit, values = self.emit, form.slope
         order = constant_value(rest[0]) if node.get_type_name() == "Transpose" else None
         product = node.get_type_name() == "MatMul" and (rank(values) or 0) > 1 and rank(rest[0]) == 2
-        if port(values) != port(source) or not (product or order is not None):
+        equal = form.offset is None and self.kept(form.layout, values) is None
+        if not equal or not (product or order is not None):
             return emit.copy(node, [values, *rest])[0]
         wide = emit.unsqueeze(values, 0)
         if order is None:

@@ -79,12 +79,11 @@ def _per_place(node: ov.Node, form: PlaceForm, side: int, weights: ov.Output, ct
     layout = ctx.layout(node.output(0))
 
     def applied(values: ov.Output) -> ov.Output:
-        if side == 0:
-            return ctx.apart(node, values, [weights])
-        return ctx.emit.copy(node, [weights, values])[0]
+        return ctx.emit.copy(node, [values, weights] if side == 0 else [weights, values])[0]
 
     if isinstance(form, Affine):
-        return [Affine(applied(form.slope), None if form.offset is None else applied(form.offset), layout)]
+        slope = ctx.apart(node, form, [weights]) if side == 0 else applied(form.slope)
+        return [Affine(slope, None if form.offset is None else applied(form.offset), layout)]
     return [Levels(tuple(applied(values) for values in form.by_level), applied(form.background), layout)]
 
 

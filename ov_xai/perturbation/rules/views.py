@@ -26,11 +26,11 @@ def view(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refusal
         return Refusal("rows and columns cannot be followed through this view", node.get_friendly_name())
 
     def moved(values: ov.Output) -> ov.Output:
-        return ctx.apart(node, values, rest)
+        return ctx.emit.copy(node, [values, *rest])[0]
 
     if isinstance(form, Affine):
         offset = None if form.offset is None else moved(ctx.full(form.offset, form.slope))
-        return [Affine(moved(form.slope), offset, layout)]
+        return [Affine(ctx.apart(node, form, rest), offset, layout)]
     background = moved(ctx.full(form.background, form.by_level[0]))
     return [Levels(tuple(moved(values) for values in form.by_level), background, layout)]
 
