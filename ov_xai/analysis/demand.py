@@ -124,6 +124,8 @@ def _none(output: ov.Output) -> Positions:
 
 def _pulled(node: ov.Node, index: int, result: int, source: ov.Output, wanted: Positions) -> Positions:
     """Return the positions of an input that the wanted positions of an output are computed from."""
+    if not _any(wanted):
+        return _none(source)
     needed = _all(source)
     for link in links(node, index, result):
         whole = needed[link.axis]

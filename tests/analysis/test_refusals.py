@@ -104,12 +104,12 @@ def test_a_size_that_the_head_does_not_take_is_said_so():
         insert(model)
 
 
-def test_tokens_beside_the_grid_are_refused():
+def test_a_class_token_that_never_reads_the_places_has_nothing_to_show():
     image, features = backbone()
     tokens = ops.transpose(flat(features, 0, CHANNELS, -1), ints(0, 2, 1))
     tokens = ops.concat([weights(1, 1, CHANNELS), tokens], 1)
     first = ops.gather(ops.relu(tokens), ops.constant(np.int64(0)), ops.constant(np.int64(1)))
-    with pytest.raises(UnsupportedModelError, match="class token"):
+    with pytest.raises(UnsupportedModelError, match="spatial grid"):
         insert(model_of(image, dense(first, CHANNELS, CLASSES)))
 
 

@@ -45,7 +45,7 @@ def target_values(model, name, inputs):
     return np.array(compiled(inputs)[len(compiled.outputs) - 1])
 
 
-def literal_logits(model, name, inputs, kind, places, score_output=0, grid=None, kept=(0, 0)):
+def literal_logits(model, name, inputs, kind, places, score_output=0, grid=None, kept=(0, 0), masks=None):
     """Return the logits [P, N, K] and the grid when only the neighbourhood of one place of a layer is kept.
 
     Args:
@@ -56,6 +56,7 @@ def literal_logits(model, name, inputs, kind, places, score_output=0, grid=None,
         places: indices of the axes of the layer that hold places: two, or one of flattened tokens.
         score_output: index of the output that is explained.
         grid: rows and columns of flattened tokens; None for a square.
+        masks: indices of the masks to try; None for all.
         kept: how many tokens before and behind the grid no mask touches.
     """
     values = target_values(model, name, inputs)
@@ -75,7 +76,8 @@ def literal_logits(model, name, inputs, kind, places, score_output=0, grid=None,
     request = compiled.create_infer_request()
     shape = [values.shape[axis] if axis in places else 1 for axis in range(values.ndim)]
     rows = []
-    for picture in mask_pictures(kind, height, width):
+    pictures = mask_pictures(kind, height, width)
+    for picture in pictures if masks is None else pictures[masks]:
         if len(places) == 1:
             picture = np.pad(picture.reshape(-1), kept, constant_values=1)
         request.infer([values * picture.reshape(shape), *others])
