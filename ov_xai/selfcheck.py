@@ -143,7 +143,7 @@ def check_branch(probe: ov.Model, anatomy: Anatomy, plan: Plan) -> None:
                 f"({y}, {x}); at most {MAP_TOLERANCE:.0e} is allowed. Nothing was written; choose another "
                 "--target-layer, and please report the model."
             )
-    if len(seen) > 1 and not any(np.ptp(np.stack(seen), axis=0).flat):
+    if len(seen) > 1 and not np.ptp(np.stack(seen), axis=0).any() and head.depends_on_the_rest(target):
         raise UnsupportedModelError(
             "The scores do not depend on the places of the target: every mask gives the same",
             node=anatomy.target.name,
@@ -200,6 +200,14 @@ class _Head:
         """Return raw maps [N, K or T, h, w] and, with top-k, the classes [N, T]."""
         results = self._run(target)
         return results[1], results[2] if len(results) > 2 else None
+
+    def depends_on_the_rest(self, target: Array) -> bool:
+        """Return whether the logits depend on the other inputs; with weights of zero they depend on nothing."""
+        before, others = self.logits(target), self._others
+        self._others = [np.flip(values) for values in others]
+        after = self.logits(target)
+        self._others = others
+        return not np.array_equal(before, after)
 
     def logits(self, target: Array) -> Array:
         """Return the logits [N, K]."""

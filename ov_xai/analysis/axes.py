@@ -190,6 +190,9 @@ def regroup(layout: Layout, extents: list[int | None]) -> Layout | None:
     if any(len(axis) > 1 for axis in layout):
         return _regroup_segmented(layout, extents)
     pending = [factor for axis in layout for factor in axis[0]]
+    if all(factor.size is not None for factor in pending):
+        # Parts of rows that stand together, 8 windows of 7 rows, may be divided anew, into 7 of 8.
+        pending = list(merged(pending))
     parts: list[list[Factor]] = [[] for _ in extents]
     # Static extents are matched from the right, where channels and places usually are, then from the left; what is
     # left between two dynamic extents goes to the axis between them.
@@ -274,12 +277,11 @@ def _regroup_segmented(layout: Layout, extents: list[int | None]) -> Layout | No
     before_total = _product(layout[:index])
     candidates = [i for i, extent in enumerate(extents) if extent == size]
     for position in candidates:
-        before = regroup(layout[:index], extents[:position])
-        after = regroup(layout[index + 1 :], extents[position + 1 :])
-        if before is None or after is None:
+        if before_total is not None and before_total != _known_product(extents[:position]):
             continue
-        if before_total is None or before_total == _known_product(extents[:position]):
-            return (*before, axis, *after)
+        others = regroup(layout[:index] + layout[index + 1 :], extents[:position] + extents[position + 1 :])
+        if others is not None:
+            return (*others[:position], axis, *others[position:])
     return None
 
 

@@ -49,8 +49,6 @@ def candidate(output: ov.Output, layouts: Layouts) -> Candidate | None:
     extents = sizes(output)
     if layout is None or extents is None or not is_spatial(layout) or not is_separable(layout):
         return None
-    if batch_axis(layout) not in (0, None):
-        return None
     channels = [
         extent
         for axis, extent in zip(layout, extents, strict=True)

@@ -10,26 +10,15 @@ import openvino as ov
 from ov_xai.analysis.axes import batch_axis, place_axes
 from ov_xai.analysis.candidates import Candidate
 from ov_xai.analysis.demand import kept_positions, on_grid
-from ov_xai.errors import UnsupportedModelError
 from ov_xai.graph.emit import Emitter
 from ov_xai.graph.view import sizes
 
 
 def places_by_channels(emit: Emitter, target: Candidate) -> ov.Output:
-    """Return the places of the target as [N, P, C]; tokens beside the grid are left out.
-
-    Raises:
-        UnsupportedModelError: the batch is not the leading axis.
-    """
-    if batch_axis(target.layout) not in (0, None):
-        raise UnsupportedModelError(
-            "The batch is not the leading axis of the target",
-            node=target.name,
-            remedy="Choose another layer with --target-layer.",
-        )
-    places = place_axes(target.layout)
-    others = [axis for axis in range(1, len(target.layout)) if axis not in places]
-    order = [0, *places, *others]
+    """Return the places of the target as [N, P, C]; tokens beside the grid are left out."""
+    places, batch = place_axes(target.layout), batch_axis(target.layout) or 0
+    others = [axis for axis in range(len(target.layout)) if axis not in places and axis != batch]
+    order = [batch, *places, *others]
     grid = _grid_alone(emit, target)
     values = grid if order == sorted(order) else emit.transpose(grid, *order)
     count = prod((sizes(target.output) or [])[axis] or 1 for axis in others)

@@ -265,7 +265,7 @@ class Context:
         extents = sizes(original)
         if isinstance(form, Batch):
             return form
-        if isinstance(form, Affine | Levels) or not extents or None in extents[1:]:
+        if not isinstance(form, Shared | Rows) or not extents or None in extents[1:]:
             return Refusal("the places are not gone yet, or the row has dynamic extents", name)
         rest = [extent or 1 for extent in extents[1:]]
         if isinstance(form, Rows):

@@ -33,9 +33,6 @@ def mosaic(head: list[ov.Node], logits: ov.Output, classes: int, ctx: Context) -
     Returns:
         Settled rows [N, P, K], or the refusal of an op that cannot run on a batch of another size.
     """
-    batch = batch_axis(ctx.target.layout)
-    if batch not in (0, None):
-        return Refusal("the batch is not the leading axis of the target", ctx.target.name)
     block = block_size(head, ctx)
     body = _Body(head, ctx, block)
     scores = body.run(logits)
@@ -161,24 +158,22 @@ class _Body:
         """Return M_p * F for the masks of the block, [N * B, ...] in the target's own layout."""
         emit, ctx = self._emit, self._ctx
         layout, target = ctx.target.layout, self._target
-        places = place_axes(layout)
+        places, batch = place_axes(layout), batch_axis(layout) or 0
         extents = sizes(target) or []
         height, width = self._grid_extents(places)
         index = emit.reshape(self.index, -1)  # (B,)
         matrix = _Profiles(ctx, emit, height, width)
         mask = matrix.of(index)  # (B, h, w)
-        shape = [1, self._block, *([1] * (len(extents) - 1))]
-        flat: list[int | ov.Output] = list(shape)
-        if len(places) == 1:
-            mask = self._with_kept(mask, layout[places[0]])
-            flat[places[0] + 1] = extents[places[0]] or emit.multiply(height, width)
-        else:
-            flat[places[0] + 1], flat[places[1] + 1] = height, width
-        product = emit.multiply(emit.unsqueeze(target, 1), emit.reshape(mask, *flat))
+        # (B, places) -> the masks stand behind the batch, the places where the target has them.
+        mask = self._with_kept(mask, layout[places[0]]) if len(places) == 1 else mask
+        wide = [axis for axis in range(len(extents) + 1) if axis != batch + 1 and not _is_place(axis, batch, places)]
+        turned = emit.transpose(mask, *range(1, len(places) + 1), 0) if places[0] < batch else mask
+        product = emit.multiply(emit.unsqueeze(target, batch + 1), emit.unsqueeze(turned, *wide))
         rest: list[int | ov.Output] = [
-            extent if extent is not None else emit.extents(target, axis + 1) for axis, extent in enumerate(extents[1:])
+            extent if extent is not None else emit.extents(target, axis) for axis, extent in enumerate(extents)
         ]
-        return emit.reshape(product, -1, *rest)
+        rest[batch] = -1
+        return emit.reshape(product, *rest)
 
     def _with_kept(self, mask: ov.Output, axis: Axis) -> ov.Output:
         """Return masks (B, h, w) as rows, with ones for the tokens beside the grid."""
@@ -199,6 +194,11 @@ class _Body:
         (first, second) = places
         assert {factor.role for factor in factors(ctx.target.layout[first])} == {Role.Y}
         return emit.extents(self._target, first), emit.extents(self._target, second)
+
+
+def _is_place(axis: int, batch: int, places: list[int]) -> bool:
+    """Return whether an axis of the target with the masks behind its batch holds places."""
+    return (axis if axis <= batch else axis - 1) in places and axis != batch + 1
 
 
 class _Profiles:

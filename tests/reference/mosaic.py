@@ -78,9 +78,8 @@ def literal_logits(model, name, inputs, kind, places, score_output=0, grid=None,
     rows = []
     pictures = mask_pictures(kind, height, width)
     for picture in pictures if masks is None else pictures[masks]:
-        if len(places) == 1:
-            picture = np.pad(picture.reshape(-1), kept, constant_values=1)
-        request.infer([values * picture.reshape(shape), *others])
+        row = np.pad(picture.reshape(-1), kept, constant_values=1) if len(places) == 1 else picture
+        request.infer([values * row.reshape(shape), *others])
         rows.append(np.array(request.get_output_tensor(0).data).reshape(values.shape[0], -1))
     return np.stack(rows), (height, width)
 

@@ -162,20 +162,26 @@ def _concat_linear(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form]
     return [Affine(slope, ctx.emit.copy(node, offsets)[0], layout)]
 
 
-def _kept(form: Form, ctx: Context) -> ov.Output:
+def _values(form: Form) -> ov.Output:
     assert isinstance(form, Shared)
-    return ctx.emit.multiply(form.values, ctx.emit.like(1 / KEPT_WEIGHT, form.values))
+    return form.values
+
+
+def _kept(form: Form, ctx: Context) -> ov.Output:
+    values = _values(form)
+    return ctx.emit.multiply(values, ctx.emit.like(1 / KEPT_WEIGHT, values))
 
 
 def _concat_places(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form]:
     levels = [ctx.to_levels(form) if isinstance(form, Affine) else form for form in forms]
 
     def at(index: int) -> list[ov.Output]:
-        return [form.by_level[index] if isinstance(form, Levels) else form.values for form in levels]
+        return [form.by_level[index] if isinstance(form, Levels) else _values(form) for form in levels]
 
     def behind() -> list[ov.Output]:
         return [
-            ctx.full(form.background, form.by_level[0]) if isinstance(form, Levels) else form.values for form in levels
+            ctx.full(form.background, form.by_level[0]) if isinstance(form, Levels) else _values(form)
+            for form in levels
         ]
 
     by_level = tuple(ctx.emit.copy(node, at(index))[0] for index in range(len(ctx.masks.levels)))

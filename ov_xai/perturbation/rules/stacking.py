@@ -1,7 +1,7 @@
 """Scores of several heads, stacked along a new axis and averaged over it.
 
-    Stack:  Concat of rows along an axis on which each has extent one
-    Rows:   the mean or sum over that axis is the mean or sum of the parts
+Stack:  Concat of rows along an axis on which each has extent one
+Rows:   the mean or sum over that axis is the mean or sum of the parts
 """
 
 from __future__ import annotations
