@@ -272,6 +272,7 @@ def _manifest(anatomy: Anatomy, plan: Plan, raw: RawMaps) -> Manifest:
         strategy_reason=raw.reason,
         score_output=anatomy.scores.output,
         activation=anatomy.scores.activation.value,
+        shared=[] if anatomy.collapse is None else list(anatomy.collapse.shared),
         exact_outputs=True,
         source_sha256="",
     )

@@ -27,6 +27,7 @@ from unittest import mock
 
 import numpy as np
 import openvino as ov
+from random_models import MODELS as RANDOM_MODELS
 
 from ov_xai import (
     ClassChoice,
@@ -48,11 +49,22 @@ from ov_xai.selfcheck import sample_inputs
 
 ROOT = Path(__file__).parent.parent
 BUNDLED = ROOT / "data" / "models" / "efficientnet_lite0.xml"
-CONVOLUTIONAL = (
-    "resnet18 mobilenetv2_100 mobilenetv3_small_100 efficientnet_b0 densenet121 squeezenet1_1 vgg11 "
-    "shufflenet_v2_x0_5 inception_v3 convnext_atto nfnet_l0 poolformer_s12 light_bvlc_alexnet resnet18_int8 "
-    "mobilenetv3_small_100_int8"
-).split()
+GROUPS = {
+    "convolutional": (
+        "resnet18 mobilenetv2_100 mobilenetv3_small_100 efficientnet_b0 densenet121 squeezenet1_1 vgg11 "
+        "shufflenet_v2_x0_5 inception_v3 convnext_atto nfnet_l0 poolformer_s12 light_bvlc_alexnet resnet18_int8 "
+        "mobilenetv3_small_100_int8 bundled"
+    ).split(),
+    "class-token": (
+        "vit_tiny_patch16_224 vit_tiny_patch16_224_te vit_tiny_patch16_224_onnx vit_tiny_patch16_224_int8 "
+        "deit_tiny_distilled_patch16_224 pit_ti_224 cait_xxs24_224"
+    ).split(),
+    "pooled-token": (
+        "vit_tiny_gap swin_tiny_patch4_window7_224 swin_tiny_patch4_window7_224_onnx pvt_v2_b0 mixer_s32_224 "
+        "levit_128s mobilevit_xxs"
+    ).split(),
+    "large": list(RANDOM_MODELS),
+}
 #: Compiles and runs one model in a process that imports nothing else, and prints its peak memory in bytes; not from
 #: `getrusage`, which counts the process that started it.
 MEMORY = """
@@ -93,6 +105,17 @@ class Row:
     memory_ratio: float | None
     bin_growth: int
     insert_seconds: float
+
+
+def model_path(name: str, zoo: Path, folder: Path) -> Path:
+    """Return the path of a bundled, a random or a packed model, the latter two written to a folder."""
+    if name == "bundled":
+        return BUNDLED
+    if name not in RANDOM_MODELS:
+        return unpack(zoo, name, folder)
+    path = folder / f"{name}.xml"
+    save(RANDOM_MODELS[name](), path)
+    return path
 
 
 def unpack(zoo: Path, name: str, folder: Path) -> Path:
@@ -240,7 +263,7 @@ def main() -> None:
     """Parse the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--zoo", type=Path, default=Path(os.environ.get("OV_XAI_ZOO", ROOT.parent / "shared" / "zoo")))
-    parser.add_argument("--models", nargs="*", default=[*CONVOLUTIONAL, "bundled"], help="names, or 'bundled'")
+    parser.add_argument("--models", nargs="*", default=["convolutional"], help=f"names, or {', '.join(GROUPS)}")
     parser.add_argument("--seconds", type=float, default=5.0, help="per model")
     parser.add_argument("--precision", choices=["f32", "default"], default="f32")
     parser.add_argument("--mosaic", action="store_true", help="also the literal perturbation")
@@ -254,9 +277,9 @@ def main() -> None:
         print(json.dumps(figures, indent=2))
     else:
         rows: list[Row] = []
-        for name in arguments.models:
+        for name in [model for word in arguments.models for model in GROUPS.get(word, [word])]:
             with tempfile.TemporaryDirectory() as folder:
-                path = BUNDLED if name == "bundled" else unpack(arguments.zoo, name, Path(folder))
+                path = model_path(name, arguments.zoo, Path(folder))
                 rows += measure(path, config, arguments.seconds, arguments.mosaic, arguments.memory)
         print_rows(rows)
         figures = [asdict(row) for row in rows]

@@ -15,7 +15,7 @@ from ov_xai.analysis.propagation import Layouts, hidden_grid, image_layout, prop
 from ov_xai.analysis.scores import Scores, find_scores
 from ov_xai.errors import ModelMismatchError
 from ov_xai.graph.image_input import find_image_input
-from ov_xai.graph.view import GraphView, node_key, port, shape_text
+from ov_xai.graph.view import GraphView, node_key, shape_text
 from ov_xai.request import InsertionRequest
 
 
@@ -59,7 +59,7 @@ def dissect(model: ov.Model, request: InsertionRequest) -> Anatomy:
     demand = Demand(view, layouts, [scores.logits])
     collapse: Collapse | None = None
     if request.target_layer is not None:
-        target = _named_target(view, layouts, scores, request.target_layer)
+        target = _named_target(view, demand, scores, request.target_layer)
     elif request.block is not None:
         target = _block_target(view, layouts, demand, scores, request.block)
     else:
@@ -69,8 +69,8 @@ def dissect(model: ov.Model, request: InsertionRequest) -> Anatomy:
     return Anatomy(view, image, letters, layouts, demand, scores, collapse, target)
 
 
-def candidates(view: GraphView, layouts: Layouts, logits: ov.Output, image: ov.Output) -> list[Candidate]:
-    """Return every tensor on the way to the scores that could be masked, in topological order."""
+def candidates(view: GraphView, demand: Demand, logits: ov.Output, image: ov.Output) -> list[Candidate]:
+    """Return every tensor of whose places the scores depend, in topological order."""
     on_path = view.ancestors([logits.get_node()])
     first = node_key(image.get_node())
     found = []
@@ -78,7 +78,7 @@ def candidates(view: GraphView, layouts: Layouts, logits: ov.Output, image: ov.O
         if node_key(node) == first:
             continue
         for output in node.outputs():
-            tensor = candidate(output, layouts) if port(output) in layouts else None
+            tensor = candidate(output, demand.layouts) if demand.reads_grid(output) else None
             if tensor is not None:
                 found.append(tensor)
     return found
@@ -132,9 +132,9 @@ def _block_target(view: GraphView, layouts: Layouts, demand: Demand, scores: Sco
     return target
 
 
-def _named_target(view: GraphView, layouts: Layouts, scores: Scores, name: str) -> Candidate:
+def _named_target(view: GraphView, demand: Demand, scores: Scores, name: str) -> Candidate:
     node = view.find(name)
-    possible = {item.name: item for item in candidates(view, layouts, scores.logits, _image_of(view))}
+    possible = {item.name: item for item in candidates(view, demand, scores.logits, _image_of(view))}
     if node is None:
         close = difflib.get_close_matches(name, possible, n=3, cutoff=0.3) or list(possible)[-3:]
         raise ModelMismatchError(
@@ -143,7 +143,7 @@ def _named_target(view: GraphView, layouts: Layouts, scores: Scores, name: str) 
         )
     friendly = node.get_friendly_name()
     if friendly not in possible:
-        reason = _why_not(view, scores, node)
+        reason = _why_not(view, demand, scores, node)
         raise ModelMismatchError(
             f"Layer '{friendly}' {shape_text(node.output(0))} cannot be masked: {reason}. `ov-xai inspect` lists the "
             "layers that can."
@@ -155,9 +155,11 @@ def _image_of(view: GraphView) -> ov.Output:
     return find_image_input(view.model)[0]
 
 
-def _why_not(view: GraphView, scores: Scores, node: ov.Node) -> str:
+def _why_not(view: GraphView, demand: Demand, scores: Scores, node: ov.Node) -> str:
     if node_key(node) not in view.ancestors([scores.logits.get_node()]):
         return "the scores do not depend on it"
     if node_key(node) == node_key(_image_of(view).get_node()):
         return "it is the image itself"
+    if any(candidate(output, demand.layouts) is not None for output in node.outputs()):
+        return "the scores read none of its places"
     return "it has no spatial grid of more than 1x1"

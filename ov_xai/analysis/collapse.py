@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import openvino as ov
 
@@ -24,10 +24,12 @@ class Collapse:
     Attributes:
         node: the op at which the places disappear.
         target: the last feature map before it.
+        shared: names of the feature maps that end elsewhere, and are the same for every mask.
     """
 
     node: ov.Node
     target: Candidate
+    shared: tuple[str, ...] = ()
 
 
 def find_collapse(view: GraphView, layouts: Layouts, demand: Demand, logits: ov.Output) -> Collapse:
@@ -54,7 +56,8 @@ def find_collapse(view: GraphView, layouts: Layouts, demand: Demand, logits: ov.
         )
     best = max(ends, key=lambda end: _preference(end, demand))
     _refuse_single_place(best)
-    return best
+    others = dict.fromkeys(end.target.name for end in ends if end.target.name != best.target.name)
+    return replace(best, shared=tuple(others))
 
 
 def _last_ends(view: GraphView, layouts: Layouts, demand: Demand, logits: ov.Output) -> list[ov.Node]:

@@ -23,10 +23,14 @@ Positions = list["npt.NDArray[np.bool_] | None"]
 
 
 class Demand:
-    """The positions of every tensor that some outputs are computed from."""
+    """The positions of every tensor that some outputs are computed from.
+
+    Attributes:
+        layouts: what the axes of every tensor are.
+    """
 
     def __init__(self, view: GraphView, layouts: Layouts, outputs: Iterable[ov.Output]) -> None:
-        self._layouts = layouts
+        self.layouts = layouts
         self._needed: dict[Port, Positions] = {}
         roots = list(outputs)
         for output in roots:
@@ -40,7 +44,7 @@ class Demand:
         if node.get_type_name() == "ShapeOf":
             return
         for index, source in enumerate(node.input_values()):
-            if port(source) in self._layouts:
+            if port(source) in self.layouts:
                 self._add(source, _pulled(node, index, result, source, wanted))
 
     def _add(self, source: ov.Output, wanted: Positions) -> None:
@@ -57,7 +61,7 @@ class Demand:
         return [source for index, source in enumerate(node.input_values()) if self._takes_grid(node, index, source)]
 
     def _takes_grid(self, node: ov.Node, index: int, source: ov.Output) -> bool:
-        layout = self._layouts.get(port(source))
+        layout = self.layouts.get(port(source))
         if layout is None or not is_spatial(layout) or node.get_type_name() == "ShapeOf":
             return False
         return any(
@@ -68,7 +72,7 @@ class Demand:
 
     def layout(self, output: ov.Output) -> Layout | None:
         """Return what the axes of a tensor are; None when it does not depend on the image."""
-        return self._layouts.get(port(output))
+        return self.layouts.get(port(output))
 
     def of(self, output: ov.Output, axis: int) -> list[int] | None:
         """Return the positions of an axis that are read; None for all of a dynamic axis, [] when nothing is read."""
@@ -80,7 +84,7 @@ class Demand:
 
     def reads_grid(self, output: ov.Output) -> bool:
         """Return whether places of the image's grid are read from this tensor."""
-        layout, needed = self._layouts.get(port(output)), self._needed.get(port(output))
+        layout, needed = self.layouts.get(port(output)), self._needed.get(port(output))
         if layout is None or needed is None or not is_spatial(layout):
             return False
         grids = [(chosen, on_grid(axis)) for axis, chosen in zip(layout, needed, strict=True) if has_places(axis)]

@@ -56,7 +56,7 @@ class ModelReport:
 def report(anatomy: Anatomy, all_candidates: bool = False) -> ModelReport:
     """Return the findings as plain data."""
     view, scores = anatomy.view, anatomy.scores
-    found = candidates(view, anatomy.layouts, scores.logits, anatomy.image)
+    found = candidates(view, anatomy.demand, scores.logits, anatomy.image)
     layers = [
         LayerReport(
             item.name,
@@ -88,7 +88,8 @@ def report(anatomy: Anatomy, all_candidates: bool = False) -> ModelReport:
 
 
 def _stages(view: GraphView, anatomy: Anatomy, layers: list[LayerReport]) -> list[LayerReport]:
-    """Return, for each grid, the last layer that every path from the image to the scores goes through."""
+    """Return, the target and, for each other grid, the last layer that every path to the scores goes through."""
+    target_grid = [anatomy.target.grid.height, anatomy.target.grid.width]
     by_name = {node.get_friendly_name(): node for node in view.ops}
     before = view.ancestors([anatomy.scores.logits.get_node()])
     last: dict[tuple[int | None, ...], LayerReport] = {}
@@ -97,6 +98,7 @@ def _stages(view: GraphView, anatomy: Anatomy, layers: list[LayerReport]) -> lis
         # A layer is a cut when all that is computed beside it, and is neither before nor after it, is nothing.
         around = view.ancestors([node]) | view.descendants([node])
         beside = (before & view.descendants([anatomy.image.get_node()])) - around
-        if not beside or node_key(node) == node_key(anatomy.target.output.get_node()):
+        chosen = node_key(node) == node_key(anatomy.target.output.get_node())
+        if chosen or (not beside and layer.grid != target_grid):
             last[tuple(layer.grid)] = layer
     return list(last.values())

@@ -55,11 +55,13 @@ def _print(found: Inspection) -> None:
         ("logits", report.logits),
         ("collapse", report.collapse or "target layer given"),
         ("target", f"{report.target.name} {report.target.shape}"),
-        ("grid", _grid(report.target)),
+        ("grid", _grid(report.target) + (f" and {manifest.kept_tokens} kept tokens" if manifest.kept_tokens else "")),
         ("method", f"{manifest.method}" + (f", mask {manifest.mask}" if manifest.mask else "")),
         ("strategy", manifest.strategy + (f": {manifest.strategy_reason}" if manifest.strategy_reason else "")),
         ("extra cost", "unknown for dynamic sizes" if cost is None else f"+{cost:g} % multiply-adds"),
     ]
+    if manifest.shared:
+        rows.append(("not masked", ", ".join(manifest.shared)))
     for name, value in rows:
         click.echo(f"{name:<12} {value}")
     click.echo("layers for --target-layer")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import openvino as ov
@@ -38,6 +38,7 @@ class Manifest:
         activation: what that output has been through: "softmax", "sigmoid" or "none".
         exact_outputs: whether the original outputs are bit-equal; false means equal within 1e-5 of their range.
         source_sha256: hash of the model that was patched.
+        shared: friendly names of feature maps that end in other branches and are not masked.
     """
 
     schema: int
@@ -58,6 +59,7 @@ class Manifest:
     activation: str
     exact_outputs: bool
     source_sha256: str
+    shared: list[str] = field(default_factory=list)
 
     def to_json(self) -> str:
         """Return one line of JSON."""
@@ -80,7 +82,7 @@ def read_manifest(model: ov.Model) -> Manifest | None:
     text = model.get_rt_info(RT_INFO_PATH).astype(str)
     try:
         record: dict[str, Any] = json.loads(text)
-        known = {field.name for field in fields(Manifest)}
+        known = {part.name for part in fields(Manifest)}
         if record["schema"] != SCHEMA:
             raise ValueError(f"schema {record['schema']}")
         return Manifest(**{key: value for key, value in record.items() if key in known})
