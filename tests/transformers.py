@@ -262,6 +262,17 @@ def two_branches(batch=1):
     return model_of(image, ops.reduce_mean(ops.concat(logits, 0), ints(0), False))
 
 
+def hidden_grid(batch=1):
+    """Patches are picked out of the flattened image by index, so nothing tells that the tokens are a grid."""
+    image = ops.parameter([batch, 3, 2 * HEIGHT, 2 * WIDTH], np.float32, name="image")
+    image.output(0).set_names({"image"})
+    pixels = np.arange(3 * 4 * PLACES).reshape(3, HEIGHT, 2, WIDTH, 2).transpose(1, 3, 0, 2, 4).reshape(PLACES, 12)
+    picked = ops.gather(flat(image, 0, 3 * 4 * PLACES), ops.constant(pixels), ops.constant(np.int64(1)))
+    patches = linear(picked, 12, CHANNELS, 1)
+    x = block(ops.concat([kept(patches, 1), patches], 1), PLACES + 1, 100)
+    return model_of(image, dense(token(norm(x, 5), 0), CHANNELS, CLASSES))
+
+
 def mean_of_all_tokens(batch=1):
     """Class token and places are averaged together."""
     image, patches = embedding(batch)

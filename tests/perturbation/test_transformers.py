@@ -1,17 +1,19 @@
 """Attention in closed form equals the literal perturbation, whatever the transformer looks like."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
 from ov_xai import InsertionRequest, Mask, Method, Normalise, Score, insert, inspect, read_manifest
-from ov_xai.errors import ModelMismatchError, RequestError
+from ov_xai.errors import ModelMismatchError, RequestError, UnsupportedModelError
 from ov_xai.methods import recipro_cam
 from ov_xai.perturbation.forms import Refusal
 from tests.helpers import assert_levels_equal, assert_maps_equal, output, run
 from tests.models import HEIGHT, WIDTH, random_image
 from tests.reference.mosaic import literal_logits, maps_from_logits, target_values, to_u8
 from tests.reference.unsupervised import activation_map, eigen_cam
-from tests.transformers import TRANSFORMERS, vision_transformer
+from tests.transformers import TRANSFORMERS, hidden_grid, vision_transformer
 
 MASKS = [mask.value for mask in Mask]
 
@@ -138,6 +140,44 @@ def test_a_block_that_does_not_exist():
         insert(vision_transformer()(), InsertionRequest(block=3))
     with pytest.raises(RequestError, match="Drop one"):
         InsertionRequest(block=1, target_layer="x")
+
+
+def test_a_hidden_grid_can_be_given():
+    build, image = cache(hidden_grid), random_image()
+    with pytest.raises(UnsupportedModelError, match=r"spatial grid.*--grid"):
+        insert(build())
+    patched = insert(build(), InsertionRequest(grid=(HEIGHT, WIDTH), normalise=Normalise.NONE))
+    manifest = read_manifest(patched)
+    assert (manifest.strategy, manifest.grid, manifest.kept_tokens) == ("closed-form", [HEIGHT, WIDTH], 1)
+    logits, grid = literal_logits(
+        build(), manifest.target[0], [image], "gaussian", (1,), grid=(HEIGHT, WIDTH), kept=(1, 0)
+    )
+    assert_maps_equal(output(patched, [image]), maps_from_logits(logits, grid))
+
+
+@pytest.mark.parametrize(
+    ("build", "grid", "reason"),
+    [
+        (hidden_grid, (50, 50), "no tensor has 2500 places"),
+        (vision_transformer(), (2, 10), "no tensor has|has a 4x5 grid"),
+    ],
+)
+def test_a_grid_that_does_not_fit(build, grid, reason):
+    with pytest.raises(ModelMismatchError, match=reason):
+        insert(build(), InsertionRequest(grid=grid))
+
+
+def test_the_other_branch_is_named():
+    shared = read_manifest(insert(TRANSFORMERS["two_branches"][0](), self_check=False)).shared
+    assert len(shared) == 1
+    assert read_manifest(insert(TRANSFORMERS["fused_gather"][0](), self_check=False)).shared == []
+
+
+def test_scores_that_do_not_depend_on_a_layer():
+    model = TRANSFORMERS["fused_gather"][0]()
+    last = [node for node in model.get_ordered_ops() if node.get_type_name() == "MVN"][-1]
+    with pytest.raises(ModelMismatchError, match="read none of its places"):
+        insert(model, InsertionRequest(target_layer=last.get_friendly_name()))
 
 
 def test_inspect_says_what_is_kept():
