@@ -52,8 +52,8 @@ def find_collapse(view: GraphView, layouts: Layouts, demand: Demand, logits: ov.
         raise UnsupportedModelError(
             "No layer between the image and the scores has a spatial grid",
             node=logits.get_node().get_friendly_name(),
-            remedy="A map needs rows and columns; a model that flattens the image first has none. If its tokens are the "
-            "places of a grid, say which with --grid HxW.",
+            remedy="A map needs rows and columns; a model that flattens the image first has none. If its tokens are "
+            "the places of a grid, say which with --grid HxW.",
         )
     best = max(ends, key=lambda end: _preference(end, demand))
     _refuse_single_place(best)

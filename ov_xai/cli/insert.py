@@ -56,11 +56,16 @@ def choose_output(model: Path, output: Path | None, suffix: str, in_place: bool)
 
 def _report(manifest: Manifest, destination: Path, quiet: bool) -> None:
     grid = "x".join(str(extent or "?") for extent in manifest.grid)
-    say(f"target    {manifest.target[0]}, grid {grid}", err=quiet)
+    kept = f", {manifest.kept_tokens} tokens kept" if manifest.kept_tokens else ""
+    say(f"target    {manifest.target[0]}, grid {grid}{kept}", err=quiet)
+    if manifest.shared:
+        say(f"shared    {', '.join(manifest.shared)}: not masked", err=quiet)
     mask = f", mask {manifest.mask}, score {manifest.score}" if manifest.mask else ""
     say(f"method    {manifest.method}{mask}", err=quiet)
     reason = f": {manifest.strategy_reason}" if manifest.strategy_reason else ""
     say(f"strategy  {manifest.strategy}{reason}", err=quiet)
+    if manifest.strategy == "mosaic":
+        say("          runs what follows the target once per place; `ov-xai inspect` says how much that is", err=quiet)
     same = "bit-equal" if manifest.exact_outputs else "equal within 1e-5 of their range, not bit for bit"
     say(f"outputs   original ones {same}; maps checked against the literal perturbation", err=quiet)
     say(f"written   {destination}", err=quiet)
