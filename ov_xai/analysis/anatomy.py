@@ -61,9 +61,9 @@ def dissect(model: ov.Model, request: InsertionRequest) -> Anatomy:
     if request.target_layer is not None:
         target = _named_target(view, demand, scores, request.target_layer)
     elif request.block is not None:
-        target = _block_target(view, layouts, demand, scores, request.block)
+        target = _block_target(view, demand, scores, request.block)
     else:
-        collapse = find_collapse(view, layouts, demand, scores.logits)
+        collapse = find_collapse(view, demand, scores.logits)
         target = collapse.target
     _require_grid(target, request.grid)
     return Anatomy(view, image, letters, layouts, demand, scores, collapse, target)
@@ -113,7 +113,7 @@ def _grids(view: GraphView, layouts: Layouts) -> set[tuple[int | None, int | Non
     return {(grid.height, grid.width) for grid in found}
 
 
-def _block_target(view: GraphView, layouts: Layouts, demand: Demand, scores: Scores, block: int) -> Candidate:
+def _block_target(view: GraphView, demand: Demand, scores: Scores, block: int) -> Candidate:
     """Return the tokens that enter the `block`-th attention, counted from the scores."""
     found = attention_ops(view, demand, scores.logits)
     if block > len(found):
@@ -123,7 +123,7 @@ def _block_target(view: GraphView, layouts: Layouts, demand: Demand, scores: Sco
             if found
             else "--block counts attention blocks, but no attention reads the grid. Use --target-layer instead."
         )
-    target = attended(view, layouts, demand, found[-block])
+    target = attended(view, demand, found[-block])
     if target is None:
         raise ModelMismatchError(
             f"The tokens that enter attention block {block} ('{found[-block].get_friendly_name()}') have no grid that "

@@ -7,7 +7,6 @@ import openvino as ov
 from ov_xai.analysis.candidates import LEARNED_OPS, Candidate, candidate, walk_back
 from ov_xai.analysis.demand import Demand, has_places
 from ov_xai.analysis.links import SELECTIONS, taken_positions
-from ov_xai.analysis.propagation import Layouts
 from ov_xai.analysis.scores import VIEW_OPS
 from ov_xai.graph.view import GraphView, Port, is_weight, node_key, port, rank
 
@@ -36,7 +35,7 @@ def attention_ops(view: GraphView, demand: Demand, logits: ov.Output) -> list[ov
     return [node for node in view.ordered(view.ancestors([logits.get_node()])) if is_attention(node, demand)]
 
 
-def attended(view: GraphView, layouts: Layouts, demand: Demand, node: ov.Node) -> Candidate | None:
+def attended(view: GraphView, demand: Demand, node: ov.Node) -> Candidate | None:
     """Return the tokens that enter an attention: the last tensor before its projections that all of it comes from."""
     sources = demand.grid_sources(node)
     upstream = [
@@ -46,8 +45,8 @@ def attended(view: GraphView, layouts: Layouts, demand: Demand, node: ov.Node) -
         if demand.reads_grid(output)
     ]
     for output in reversed(upstream):
-        if candidate(output, layouts) is not None and _is_bottleneck(output, sources, demand):
-            return _before_projection(view, layouts, demand, output, node)
+        if candidate(output, demand.layouts) is not None and _is_bottleneck(output, sources, demand):
+            return _before_projection(view, demand, output, node)
     return None
 
 
@@ -66,9 +65,7 @@ def _is_bottleneck(tensor: ov.Output, sources: list[ov.Output], demand: Demand) 
     return True
 
 
-def _before_projection(
-    view: GraphView, layouts: Layouts, demand: Demand, tokens: ov.Output, attention: ov.Node
-) -> Candidate | None:
+def _before_projection(view: GraphView, demand: Demand, tokens: ov.Output, attention: ov.Node) -> Candidate | None:
     """Return the input of the projection when the tensor is queries, keys and values in one, else the tensor."""
     between = view.descendants([tokens.get_node()]) & view.ancestors([attention])
     inner = [view.node(key) for key in between if key not in (node_key(tokens.get_node()), node_key(attention))]
@@ -78,12 +75,12 @@ def _before_projection(
     while divided and not projected:
         node = current.get_node()
         if _is_projection(node):
-            return walk_back(_data_input(node), layouts)
+            return walk_back(_data_input(node), demand.layouts)
         sources = demand.grid_sources(node)
         if node.get_type_name() not in _AFTER_PROJECTION or len(sources) != 1:
             break
         (current,) = sources
-    return walk_back(tokens, layouts)
+    return walk_back(tokens, demand.layouts)
 
 
 def _is_projection(node: ov.Node) -> bool:

@@ -9,7 +9,6 @@ import openvino as ov
 from ov_xai.analysis.attention import attended, is_attention
 from ov_xai.analysis.candidates import Candidate, candidate, is_learned, walk_back
 from ov_xai.analysis.demand import Demand, kept_count, marks_grid, reached
-from ov_xai.analysis.propagation import Layouts
 from ov_xai.errors import UnsupportedModelError
 from ov_xai.graph.view import GraphView, node_key, port, shape_text, sizes
 
@@ -32,7 +31,7 @@ class Collapse:
     shared: tuple[str, ...] = ()
 
 
-def find_collapse(view: GraphView, layouts: Layouts, demand: Demand, logits: ov.Output) -> Collapse:
+def find_collapse(view: GraphView, demand: Demand, logits: ov.Output) -> Collapse:
     """Return the collapse nearest to the logits and its target.
 
     With several branches the one with the finest grid is taken, of equal ones the one that ends in attention.
@@ -42,11 +41,11 @@ def find_collapse(view: GraphView, layouts: Layouts, demand: Demand, logits: ov.
     """
     ends = [
         Collapse(node, target)
-        for node in _last_ends(view, layouts, demand, logits)
-        for target in _targets(view, layouts, demand, node)
+        for node in _last_ends(view, demand, logits)
+        for target in _targets(view, demand, node)
         if is_learned(view, target)
     ]
-    if not ends and (whole := last_cut(view, layouts, demand, logits)) is not None:
+    if not ends and (whole := last_cut(view, demand, logits)) is not None:
         return Collapse(whole.output.get_node(), whole)
     if not ends:
         raise UnsupportedModelError(
@@ -61,22 +60,22 @@ def find_collapse(view: GraphView, layouts: Layouts, demand: Demand, logits: ov.
     return replace(best, shared=tuple(others))
 
 
-def _last_ends(view: GraphView, layouts: Layouts, demand: Demand, logits: ov.Output) -> list[ov.Node]:
+def _last_ends(view: GraphView, demand: Demand, logits: ov.Output) -> list[ov.Node]:
     """Return the ops that read the grid and whose results hold none of it, those left out that others read."""
-    path = [node for node in view.ordered(view.ancestors([logits.get_node()])) if _on_path(node, layouts)]
+    path = [node for node in view.ordered(view.ancestors([logits.get_node()])) if _on_path(node, demand)]
     reading = [node for node in path if any(demand.reads_grid(output) for output in node.outputs())]
     before = view.ancestors(reading)
     keys = {node_key(node) for node in reading}
     ends = [node for node in path if node_key(node) not in keys and demand.grid_sources(node)]
-    tokens = any(kept_count(layouts[port(output)]) for node in reading for output in node.outputs())
+    tokens = any(kept_count(demand.layout(output) or ()) for node in reading for output in node.outputs())
     return [
         node
         for node in ends
-        if node_key(node) not in before or (tokens and not _is_read_later(view, node, ends, layouts, demand))
+        if node_key(node) not in before or (tokens and not _is_read_later(view, node, ends, demand))
     ]
 
 
-def _is_read_later(view: GraphView, node: ov.Node, ends: list[ov.Node], layouts: Layouts, demand: Demand) -> bool:
+def _is_read_later(view: GraphView, node: ov.Node, ends: list[ov.Node], demand: Demand) -> bool:
     """Return whether another end, or a place of the grid that the scores read, depends on the results of a node.
 
     A class token that is joined with the grid again flows beside the places, not into them.
@@ -86,25 +85,26 @@ def _is_read_later(view: GraphView, node: ov.Node, ends: list[ov.Node], layouts:
         return True
     tensors = [output for other in view.ops for output in other.outputs() if port(output) in marked]
     return any(
-        demand.reads_grid(output) and marks_grid(marked[port(output)], layouts[port(output)]) for output in tensors
+        demand.reads_grid(output) and marks_grid(marked[port(output)], demand.layout(output) or ())
+        for output in tensors
     )
 
 
-def _targets(view: GraphView, layouts: Layouts, demand: Demand, node: ov.Node) -> list[Candidate]:
+def _targets(view: GraphView, demand: Demand, node: ov.Node) -> list[Candidate]:
     """Return the feature maps a collapse reads."""
     if is_attention(node, demand):
-        found = attended(view, layouts, demand, node)
+        found = attended(view, demand, node)
         return [] if found is None else [found]
-    targets = [walk_back(source, layouts) for source in demand.grid_sources(node)]
+    targets = [walk_back(source, demand.layouts) for source in demand.grid_sources(node)]
     return [target for target in targets if target is not None]
 
 
-def last_cut(view: GraphView, layouts: Layouts, demand: Demand, logits: ov.Output) -> Candidate | None:
+def last_cut(view: GraphView, demand: Demand, logits: ov.Output) -> Candidate | None:
     """Return the last feature map that everything on the way from the image to the logits goes through."""
-    on_path = [node for node in view.ordered(view.ancestors([logits.get_node()])) if _on_path(node, layouts)]
+    on_path = [node for node in view.ordered(view.ancestors([logits.get_node()])) if _on_path(node, demand)]
     keys = {node_key(node) for node in on_path}
     for node in reversed(on_path):
-        found = candidate(node.output(0), layouts)
+        found = candidate(node.output(0), demand.layouts)
         around = view.ancestors([node]) | view.descendants([node])
         read = found is not None and demand.reads_grid(found.output)
         if found is not None and read and keys <= around and is_learned(view, found):
@@ -112,8 +112,8 @@ def last_cut(view: GraphView, layouts: Layouts, demand: Demand, logits: ov.Outpu
     return None
 
 
-def _on_path(node: ov.Node, layouts: Layouts) -> bool:
-    return any(port(output) in layouts for output in node.outputs())
+def _on_path(node: ov.Node, demand: Demand) -> bool:
+    return any(port(output) in demand.layouts for output in node.outputs())
 
 
 def _preference(end: Collapse, demand: Demand) -> tuple[int, bool, int]:
