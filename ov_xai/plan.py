@@ -40,15 +40,10 @@ def make_plan(anatomy: Anatomy, request: InsertionRequest) -> Plan:
     """Choose what the request leaves open.
 
     Raises:
-        ModelMismatchError: `top_k` or the labels do not fit the number of classes, or an option the method.
+        ModelMismatchError: `top_k` or the labels do not fit the number of classes.
     """
     classes = anatomy.scores.classes
     method = request.method or Method.RECIPRO_CAM
-    if not method.class_wise and (request.mask is not None or request.score is not Score.LOGIT):
-        word = "--mask" if request.mask is not None else "--score"
-        raise ModelMismatchError(
-            f"{word} belongs to class-wise maps, but {method.value} gives one per image. Drop one."
-        )
     if request.top_k is not None:
         if not method.class_wise:
             raise ModelMismatchError(f"--top-k chooses classes, but {method.value} gives one map per image. Drop one.")

@@ -36,6 +36,8 @@ def insert(model: Path, output: Path | None, in_place: bool, replace_old: bool, 
     if as_json:
         say(manifest.to_json())
     _report(manifest, destination, as_json)
+    if manifest.mask is None and options["mask"] is not None:
+        say(f"note      --mask has no effect: {manifest.method} gives one map per image and masks nothing", err=True)
 
 
 def choose_output(model: Path, output: Path | None, suffix: str, in_place: bool) -> Path:

@@ -124,18 +124,6 @@ def test_top_k_beyond_the_classes(top_k):
         insert(classifier("mean"), InsertionRequest(top_k=top_k))
 
 
-@pytest.mark.parametrize(
-    ("method", "options", "word"),
-    [
-        ("eigen-cam", {"mask": "pixel"}, "--mask"),
-        ("activation-map", {"score": "probability"}, "--score"),
-    ],
-)
-def test_options_of_class_wise_maps_do_not_go_with_maps_per_image(method, options, word):
-    with pytest.raises(ModelMismatchError, match=word):
-        insert(classifier("mean"), InsertionRequest(method=method, **options))
-
-
 def test_labels_must_match_the_classes():
     with pytest.raises(ModelMismatchError, match=r"2 labels.*5 classes"):
         insert(classifier("mean"), InsertionRequest(labels=("a", "b")))

@@ -48,7 +48,6 @@ CASES = [
     ("insert classifier.xml --top-k six", 2, "six"),
     ("insert classifier.xml --top-k 6", 5, "5 classes"),
     ("insert classifier.xml --top-k 2 --method eigen-cam", 5, "one map per image"),
-    ("insert classifier.xml --mask pixel --method eigen-cam", 5, "--mask"),
     ("insert classifier.xml --block 1", 5, "no attention"),
     ("insert classifier.xml --block 0", 2, "block is 0"),
     ("insert classifier.xml --block 1 --target-layer target", 2, "Drop one"),

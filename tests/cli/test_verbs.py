@@ -34,6 +34,11 @@ def test_insert_writes_beside_the_model(folder, capsys):
     assert output(ov.Core().read_model("model_xai.xml"), [random_image()]).shape == (1, 5, 4, 5)
 
 
+def test_insert_says_what_has_no_effect(folder, capsys):
+    assert run("insert model.xml --mask pixel --method eigen-cam".split()) == 0
+    assert "--mask has no effect" in capsys.readouterr().err
+
+
 def test_insert_prints_nothing_but_the_manifest_with_json(folder, capsys):
     assert run("insert model.xml --json --top-k 2 --method ClassWiseSaliencyMap".split()) == 0
     captured = capsys.readouterr()
