@@ -93,9 +93,8 @@ def _checked(original: ov.Model, patched: ov.Model, request: InsertionRequest, a
         check_branch(patched_probe(original, request), anatomy, plan)
         return check_outputs(original, patched)
     except RuntimeError as error:
-        detail = " ".join(str(error).split())[-160:]
         raise UnsupportedModelError(
-            f"The model cannot be run on a random input, so the branch cannot be checked: {detail}",
+            f"The model cannot be run on a random input, so the branch cannot be checked: {_end_of(error)}",
             remedy="A model of dynamic size may fit few sizes only: fix it first with `ov.Model.reshape`.",
         ) from error
 
@@ -135,9 +134,8 @@ def patch(original: ov.Model, request: InsertionRequest) -> tuple[ov.Model, Anat
         patched.add_results(outputs)
         patched.validate_nodes_and_infer_types()
     except RuntimeError as error:
-        detail = " ".join(str(error).split())[-160:]
         raise UnsupportedModelError(
-            f"OpenVINO does not accept the saliency branch: {detail}",
+            f"OpenVINO does not accept the saliency branch: {_end_of(error)}",
             node=anatomy.target.name,
             remedy="Choose another layer with --target-layer, and please report the model.",
         ) from error
@@ -241,6 +239,11 @@ def _refuse_control_flow(anatomy: Anatomy) -> None:
                 node=node.get_friendly_name(),
                 remedy="Use --method activation-map, or name another --score-output.",
             )
+
+
+def _end_of(error: RuntimeError) -> str:
+    """Return the last words of what OpenVINO says, in one line: its messages begin with a trace."""
+    return " ".join(str(error).split())[-160:]
 
 
 def _has_map(model: ov.Model) -> bool:

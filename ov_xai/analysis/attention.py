@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import openvino as ov
 
+from ov_xai.analysis.axes import has_places
 from ov_xai.analysis.candidates import LEARNED_OPS, Candidate, candidate, walk_back
-from ov_xai.analysis.demand import Demand, has_places
+from ov_xai.analysis.demand import Demand
 from ov_xai.analysis.links import SELECTIONS, taken_positions
 from ov_xai.analysis.scores import VIEW_OPS
 from ov_xai.graph.view import GraphView, Port, is_weight, node_key, port, rank

@@ -64,6 +64,11 @@ def has_role(axis: Axis, *roles: Role) -> bool:
     return any(factor.role in roles for factor in factors(axis))
 
 
+def has_places(axis: Axis) -> bool:
+    """Return whether an axis holds places of the image."""
+    return has_role(axis, *PLACE_ROLES)
+
+
 def segment_size(segment: Segment) -> int | None:
     """Return the extent of a segment, None when dynamic."""
     known = [factor.size for factor in segment]
@@ -105,7 +110,7 @@ def unknown(extents: list[int | None]) -> Layout:
 
 def place_axes(layout: Layout) -> list[int]:
     """Return the indices of the axes that hold places of the image."""
-    return [index for index, axis in enumerate(layout) if has_role(axis, *PLACE_ROLES)]
+    return [index for index, axis in enumerate(layout) if has_places(axis)]
 
 
 def batch_axis(layout: Layout) -> int | None:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from ov_xai.analysis.axes import PLACE_ROLES, Axis, Layout, has_role, is_spatial, segment_size
+from ov_xai.analysis.axes import PLACE_ROLES, Axis, Layout, has_places, is_spatial, segment_size
 from ov_xai.analysis.links import links
 from ov_xai.analysis.propagation import Layouts
 from ov_xai.graph.view import GraphView, Port, node_key, port, sizes
@@ -32,6 +32,7 @@ class Demand:
     def __init__(self, view: GraphView, layouts: Layouts, outputs: Iterable[ov.Output]) -> None:
         self.layouts = layouts
         self._needed: dict[Port, Positions] = {}
+        self._sources: dict[int, list[ov.Output]] = {}
         roots = list(outputs)
         for output in roots:
             self._needed[port(output)] = _all(output)
@@ -58,7 +59,12 @@ class Demand:
 
     def grid_sources(self, node: ov.Node) -> list[ov.Output]:
         """Return the inputs of which a node reads places of the grid, for results that are read themselves."""
-        return [source for index, source in enumerate(node.input_values()) if self._takes_grid(node, index, source)]
+        key = node_key(node)
+        if key not in self._sources:
+            self._sources[key] = [
+                source for index, source in enumerate(node.input_values()) if self._takes_grid(node, index, source)
+            ]
+        return self._sources[key]
 
     def _takes_grid(self, node: ov.Node, index: int, source: ov.Output) -> bool:
         layout = self.layouts.get(port(source))
@@ -85,15 +91,7 @@ class Demand:
     def reads_grid(self, output: ov.Output) -> bool:
         """Return whether places of the image's grid are read from this tensor."""
         layout, needed = self.layouts.get(port(output)), self._needed.get(port(output))
-        if layout is None or needed is None or not is_spatial(layout):
-            return False
-        grids = [(chosen, on_grid(axis)) for axis, chosen in zip(layout, needed, strict=True) if has_places(axis)]
-        return any(chosen is None or places is None or bool((chosen & places).any()) for chosen, places in grids)
-
-
-def has_places(axis: Axis) -> bool:
-    """Return whether an axis holds places of the image."""
-    return has_role(axis, *PLACE_ROLES)
+        return layout is not None and needed is not None and is_spatial(layout) and marks_grid(needed, layout)
 
 
 def on_grid(axis: Axis) -> npt.NDArray[np.bool_] | None:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from ov_xai.graph.view import constant_value, sizes
+from ov_xai.graph.view import constant_ints, constant_value, sizes
 
 Positions = npt.NDArray[np.int64]
 
@@ -67,7 +67,7 @@ def dropped_axes(node: ov.Node) -> list[int]:
     """Return the input axes that a selecting op removes, each by taking a single position."""
     kind = node.get_type_name()
     if kind == "Gather":
-        index, axis = constant_value(node.input_value(1)), _ints(node, 2)
+        index, axis = constant_value(node.input_value(1)), constant_ints(node, 2)
         depth = len(sizes(node.input_value(0)) or [])
         return [axis[0] % depth] if index is not None and index.ndim == 0 and axis else []
     if kind == "StridedSlice":
@@ -91,15 +91,8 @@ def _of_selection(node: ov.Node, index: int, result: int) -> Links:
     return found
 
 
-def _ints(node: ov.Node, index: int) -> list[int] | None:
-    if index >= node.get_input_size():
-        return None
-    value = constant_value(node.input_value(index))
-    return None if value is None else [int(item) for item in np.ravel(value)]
-
-
 def _by_gather(node: ov.Node, extents: list[int | None], _: int) -> dict[int, Positions] | None:
-    axis, index = _ints(node, 2), constant_value(node.input_value(1))
+    axis, index = constant_ints(node, 2), constant_value(node.input_value(1))
     if not axis or index is None or index.ndim > 1 or int(node.get_attributes().get("batch_dims", 0)):
         return None
     along = axis[0] % len(extents)
@@ -110,7 +103,7 @@ def _by_gather(node: ov.Node, extents: list[int | None], _: int) -> dict[int, Po
 
 
 def _by_split(node: ov.Node, extents: list[int | None], result: int) -> dict[int, Positions] | None:
-    axis = _ints(node, 1)
+    axis = constant_ints(node, 1)
     if not axis:
         return None
     along = axis[0] % len(extents)
@@ -123,10 +116,10 @@ def _by_split(node: ov.Node, extents: list[int | None], result: int) -> dict[int
 
 
 def _by_slice(node: ov.Node, extents: list[int | None], _: int) -> dict[int, Positions] | None:
-    starts, stops, steps = _ints(node, 1), _ints(node, 2), _ints(node, 3)
+    starts, stops, steps = constant_ints(node, 1), constant_ints(node, 2), constant_ints(node, 3)
     if starts is None or stops is None or steps is None:
         return None
-    axes = _ints(node, 4) if node.get_input_size() > 4 else list(range(len(starts)))
+    axes = constant_ints(node, 4) if node.get_input_size() > 4 else list(range(len(starts)))
     if axes is None:
         return None
     taken = {}
@@ -150,10 +143,10 @@ def _by_strided_slice(node: ov.Node, extents: list[int | None], _: int) -> dict[
     attributes = node.get_attributes()
     if any(attributes.get("ellipsis_mask") or []) or any(attributes.get("new_axis_mask") or []):
         return None
-    starts, stops = _ints(node, 1), _ints(node, 2)
+    starts, stops = constant_ints(node, 1), constant_ints(node, 2)
     if starts is None or stops is None:
         return None
-    steps = _ints(node, 3) if node.get_input_size() > 3 else [1] * len(starts)
+    steps = constant_ints(node, 3) if node.get_input_size() > 3 else [1] * len(starts)
     if steps is None:
         return None
     taken = {}
@@ -194,7 +187,7 @@ def _elementwise(node: ov.Node, index: int) -> Links:
 
 
 def _transpose(node: ov.Node, index: int) -> Links:
-    order = _ints(node, 1)
+    order = constant_ints(node, 1)
     depth = len(sizes(node.input_value(0)) or [])
     if index != 0 or order is None:
         return []
@@ -276,12 +269,12 @@ def _normalisation(node: ov.Node, index: int) -> Links:
     attributes: dict[str, Any] = node.get_attributes()
     if index != 0:
         return []
-    return _beside([int(attributes["axis"])] if "axis" in attributes else _ints(node, 1), depth)
+    return _beside([int(attributes["axis"])] if "axis" in attributes else constant_ints(node, 1), depth)
 
 
 def _reduction(node: ov.Node, index: int) -> Links:
     depth = len(sizes(node.input_value(0)) or [])
-    axes = _ints(node, 1)
+    axes = constant_ints(node, 1)
     if index != 0 or axes is None:
         return []
     reduced = {axis % depth for axis in axes}

@@ -12,7 +12,6 @@ import numpy as np
 import openvino as ov
 
 from ov_xai.analysis.axes import (
-    PLACE_ROLES,
     UNIT,
     Axis,
     Factor,
@@ -22,13 +21,14 @@ from ov_xai.analysis.axes import (
     axis_of,
     axis_size,
     factors,
+    has_places,
     has_role,
     is_spatial,
     regroup,
     segment_size,
     unknown,
 )
-from ov_xai.graph.view import GraphView, Port, constant_value, node_key, port, sizes
+from ov_xai.graph.view import GraphView, Port, constant_ints, constant_value, node_key, port, sizes
 
 Layouts = dict[Port, Layout]
 #: Class, distillation and register tokens that may stand before a grid that is given.
@@ -147,7 +147,7 @@ def resized(axis: Axis, size: int | None) -> Axis:
 
 
 def _weight_of(axis: Axis) -> int:
-    if has_role(axis, *PLACE_ROLES):
+    if has_places(axis):
         return 3
     if has_role(axis, Role.BATCH):
         return 2
@@ -166,15 +166,8 @@ def broadcast_layout(layouts: Sequence[Layout]) -> Layout:
     return tuple(joined([layout[index] for layout in padded]) for index in range(depth))
 
 
-def _constant_ints(node: ov.Node, index: int) -> list[int] | None:
-    if index >= node.get_input_size():
-        return None
-    value = constant_value(node.input_value(index))
-    return None if value is None else [int(item) for item in np.ravel(value)]
-
-
 def _axis_input(node: ov.Node, index: int, depth: int) -> list[int] | None:
-    axes = _constant_ints(node, index)
+    axes = constant_ints(node, index)
     return None if axes is None else [axis % depth for axis in axes]
 
 
@@ -253,7 +246,7 @@ def _concat(node: ov.Node, inputs: list[Layout]) -> list[Layout]:
     result = list(broadcast_layout(inputs))
     parts = [segment for layout in inputs for segment in layout[along]]
     size = _extents(node.output(0))[along]
-    mixed = any(has_role(layout[along], *PLACE_ROLES) for layout in inputs)
+    mixed = any(has_places(layout[along]) for layout in inputs)
     result[along] = _joined_segments(parts) if mixed else axis_of(Role.OTHER, size)
     return [tuple(result)]
 
@@ -310,7 +303,7 @@ def _split(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
 
 
 def _slice(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
-    starts = _constant_ints(node, 1)
+    starts = constant_ints(node, 1)
     axes = _axis_input(node, 4, len(inputs[0])) if node.get_input_size() > 4 else None
     if starts is None:
         return None
@@ -328,7 +321,7 @@ def _from_front(start: int, axis: Axis) -> int:
 
 def _strided_slice(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
     attributes = node.get_attributes()
-    starts = _constant_ints(node, 1)
+    starts = constant_ints(node, 1)
     if starts is None or any(attributes.get("ellipsis_mask") or []) or any(attributes.get("new_axis_mask") or []):
         return _by_shape(node, inputs)
     shrink = list(attributes.get("shrink_axis_mask") or [])

@@ -75,6 +75,14 @@ def constant_value(output: ov.Output) -> npt.NDArray[np.generic] | None:
     return _evaluate(node, output)
 
 
+def constant_ints(node: ov.Node, index: int) -> list[int] | None:
+    """Return the whole numbers that input `index` of a node holds; None when it has none, or it is not constant."""
+    if index >= node.get_input_size():
+        return None
+    value = constant_value(node.input_value(index))
+    return None if value is None else [int(item) for item in np.ravel(value)]
+
+
 def _evaluate(node: ov.Node, output: ov.Output) -> npt.NDArray[np.generic] | None:
     inputs = []
     for source in node.input_values():

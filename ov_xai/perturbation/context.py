@@ -12,7 +12,7 @@ from ov_xai.analysis.candidates import Candidate
 from ov_xai.analysis.demand import Demand, kept_positions, on_grid
 from ov_xai.analysis.propagation import Layouts
 from ov_xai.graph.emit import Emitter
-from ov_xai.graph.view import Port, constant_value, node_key, port, rank, sizes
+from ov_xai.graph.view import Port, constant_ints, constant_value, node_key, port, rank, sizes
 from ov_xai.perturbation.forms import (
     KEPT_WEIGHT,
     Affine,
@@ -289,8 +289,8 @@ class Context:
 
 def constant_axes(node: ov.Node, index: int, depth: int) -> list[int] | None:
     """Return the axes given by input `index` of a node, counted from the front; None when not constant."""
-    value = constant_value(node.input_value(index))
-    return None if value is None else [int(axis) % depth for axis in value.reshape(-1)]
+    axes = constant_ints(node, index)
+    return None if axes is None else [axis % depth for axis in axes]
 
 
 def shared_values(forms: Sequence[Form]) -> list[ov.Output] | None:

@@ -11,7 +11,7 @@ from math import ceil, prod
 import numpy as np
 import openvino as ov
 
-from ov_xai.analysis.axes import Axis, Role, batch_axis, factors, has_role, place_axes, segment_size
+from ov_xai.analysis.axes import Axis, Role, batch_axis, factors, has_places, place_axes, segment_size
 from ov_xai.graph.emit import Emitter
 from ov_xai.graph.view import is_float, is_weight, node_key, port, sizes
 from ov_xai.perturbation.batch import SHAPE_INPUT, batch_pattern
@@ -180,7 +180,7 @@ class _Body:
         emit = self._emit
         parts = [
             emit.reshape(mask, 0, -1)
-            if has_role((segment,), Role.Y, Role.X)
+            if has_places((segment,))
             else emit.like(np.ones((self._block, segment_size(segment) or 1)), mask)
             for segment in axis
         ]

@@ -7,7 +7,7 @@ from math import prod
 
 import openvino as ov
 
-from ov_xai.analysis.axes import Axis, Role, batch_axis, factors, has_role, place_axes
+from ov_xai.analysis.axes import Axis, Role, batch_axis, factors, has_places, place_axes
 from ov_xai.graph.view import port, sizes
 from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import KEPT_WEIGHT, Affine, Form, Levels, Order, PlaceForm, Refusal, Rows, Shared, Tokens
@@ -64,7 +64,7 @@ def _padded(values: ov.Output | None, depth: int, ctx: Context) -> ov.Output | N
 
 
 def _holds_grid(axis: Axis) -> bool:
-    roles = [[factor.role for factor in segment] for segment in axis if has_role((segment,), Role.Y, Role.X)]
+    roles = [[factor.role for factor in segment] for segment in axis if has_places((segment,))]
     return roles == [[Role.Y, Role.X]]
 
 
@@ -72,7 +72,7 @@ def _beside(matrix: ov.Output, axis: Axis, kept: float, ctx: Context) -> ov.Outp
     """Return [P, P] widened by columns of one value for the kept tokens: [P, T]."""
     emit, parts = ctx.emit, []
     for segment in axis:
-        if has_role((segment,), Role.Y, Role.X):
+        if has_places((segment,)):
             parts.append(matrix)
             continue
         count = prod(factor.size or 1 for factor in segment)

@@ -18,7 +18,7 @@ from functools import reduce
 import numpy as np
 import openvino as ov
 
-from ov_xai.analysis.axes import PLACE_ROLES, has_role, place_axes
+from ov_xai.analysis.axes import has_places, place_axes
 from ov_xai.analysis.demand import kept_positions
 from ov_xai.graph.view import rank, sizes
 from ov_xai.perturbation.context import Context
@@ -94,7 +94,7 @@ def _wanted(output: ov.Output, axis: int, ctx: Context) -> list[int] | Refusal:
     name = output.get_node().get_friendly_name()
     if wanted is None or len(wanted) > MAX_QUERIES:
         return Refusal("places attend to places", name)
-    kept = set(kept_positions(layout[axis])) if has_role(layout[axis], *PLACE_ROLES) else set(wanted)
+    kept = set(kept_positions(layout[axis])) if has_places(layout[axis]) else set(wanted)
     return wanted if set(wanted) <= kept else Refusal("places attend to places", name)
 
 

@@ -14,7 +14,7 @@ from functools import reduce
 
 import openvino as ov
 
-from ov_xai.analysis.axes import PLACE_ROLES, Factor, Role, factors, has_role, is_spatial, place_axes
+from ov_xai.analysis.axes import PLACE_ROLES, Factor, Role, factors, has_places, is_spatial, place_axes
 from ov_xai.graph.view import node_key, rank, sizes
 from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Affine, Form, Levels, Order, PlaceForm, Refusal, Rows, Shared
@@ -38,7 +38,7 @@ def matmul(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refus
             return Refusal("a row is not multiplied by a weight matrix", name)
         return _dense_rows(node, form, weights.values, bool(flags["transpose_b"]), ctx)
     assert isinstance(form, Affine | Levels)
-    if has_role(form.layout[contracted], *PLACE_ROLES):
+    if has_places(form.layout[contracted]):
         if side == 1 or rank(weights.values) != 2 or transposed:
             return Refusal("places are contracted by something else than a weight matrix", name)
         return _flatten_dense(node, form, weights.values, bool(flags["transpose_b"]), ctx)
