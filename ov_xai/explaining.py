@@ -7,15 +7,20 @@ from pathlib import Path
 
 import openvino as ov
 
-from ov_xai.analysis.anatomy import dissect
+from ov_xai.analysis.detector import Detector
+from ov_xai.analysis.dissection import dissect
 from ov_xai.analysis.scores import Activation
+from ov_xai.cards import shipped_cards
 from ov_xai.errors import ModelMismatchError
 from ov_xai.graph.io import read_model, source_digest
 from ov_xai.graph.manifest import Manifest, read_manifest
 from ov_xai.graph.model_info import info_value, is_true
-from ov_xai.insertion import insert
-from ov_xai.request import InsertionRequest, Mask, Method, Normalise, Score
-from ov_xai.runtime.session import ALL, PREDICTIONS, ClassChoice
+from ov_xai.insertion import FEATURE_VECTOR, SALIENCY_MAP, insert
+from ov_xai.request import MIDDLE, Combine, Compat, InsertionRequest, Mask, Method, Normalise, Score
+from ov_xai.runtime.choice import ALL, PREDICTIONS, ClassChoice
+from ov_xai.runtime.instance_masks import find_masks
+
+_CLASSIFICATION = "classification"
 
 
 def ready_model(path: Path, request: InsertionRequest, choice: ClassChoice) -> ov.Model:
@@ -37,41 +42,93 @@ def ready_model(path: Path, request: InsertionRequest, choice: ClassChoice) -> o
     wanted = _same_request(manifest)
     if request.normalise is Normalise.NONE:
         wanted = replace(wanted, normalise=Normalise.NONE)
-    if request.method is not None and request.method is not wanted.method:
-        wanted = replace(wanted, method=request.method, top_k=None)
+    if request.card is not None:
+        wanted = replace(wanted, card=request.card)
+    if request.method is not None and not _shows(model, manifest, request.method):
+        wanted = _with_method(wanted, manifest, request.method)
     return model if wanted == _same_request(manifest) else insert(path, wanted, replace_old=True)
 
 
+def shows_instance_masks(model: ov.Model, method: Method | None) -> bool:
+    """Return whether the maps of a patched model are to be made of its instance masks.
+
+    So they are where classes have no map in the graph and none but class-wise maps, or no method at all, was asked
+    for. A model that was patched with another method than the default keeps it.
+    """
+    manifest = read_manifest(model)
+    if manifest is None or manifest.score is not None or not _has_masks(model, manifest):
+        return False
+    if method is None:
+        return manifest.method == Method.ACTIVATION_MAP.value
+    return method in (Method.CLASS_WISE, Method.CLASS_PROBABILITY_MAP)
+
+
+def _shows(model: ov.Model, manifest: Manifest, method: Method) -> bool:
+    """Return whether a patched model serves a method as it is."""
+    if method is Method.CLASS_WISE and manifest.score is not None:
+        return True
+    return method.value == manifest.method or shows_instance_masks(model, method)
+
+
+def _has_masks(model: ov.Model, manifest: Manifest) -> bool:
+    own = [output for output in model.outputs if not output.get_names() & {SALIENCY_MAP, FEATURE_VECTOR}]
+    return find_masks(own, manifest.readout) is not None
+
+
+def _with_method(wanted: InsertionRequest, manifest: Manifest, method: Method) -> InsertionRequest:
+    """Return a request for another method on the same target; a detector's methods read different layers."""
+    target = wanted.target_layer if manifest.task == _CLASSIFICATION else None
+    return replace(wanted, method=method, target_layer=target, top_k=None)
+
+
 def _insert_for(path: Path, model: ov.Model, request: InsertionRequest, choice: ClassChoice) -> ov.Model:
-    """Patch a plain model with maps of as many classes as can reach the threshold.
+    """Patch a plain model with maps of as many classes as a classifier can have above the threshold.
 
     Of probabilities that sum to one, at most 1 / t are t or more.
     """
-    class_wise = request.method is None or request.method.class_wise
+    if request.method is not None and not request.method.class_wise:
+        return insert(path, request)
+    cards = shipped_cards() if request.card is None else (request.card, *shipped_cards())
+    anatomy = dissect(model, request, cards)
+    if isinstance(anatomy, Detector):
+        return _insert_into_detector(path, anatomy, request)
+    threshold = choice.for_model(model).least
     if (
-        not class_wise
-        or choice.classes != PREDICTIONS
-        or choice.threshold <= 0
+        choice.classes != PREDICTIONS
+        or threshold <= 0
         or is_true(info_value(model, "multilabel"))
+        or anatomy.scores.activation is Activation.SIGMOID
     ):
         return insert(path, request)
-    scores = dissect(model, request).scores
-    if scores.activation is Activation.SIGMOID:
-        return insert(path, request)
-    count = min(scores.classes, int(1 / choice.threshold))
+    count = min(anatomy.scores.classes, int(1 / threshold))
     return insert(path, replace(request, top_k=max(1, count)))
+
+
+def _insert_into_detector(path: Path, anatomy: Detector, request: InsertionRequest) -> ov.Model:
+    """Patch a detector; one that scores regions may have masks, of which class-wise maps are made."""
+    if anatomy.head is None and request.method is not None:
+        patched = insert(path, replace(request, method=Method.ACTIVATION_MAP))
+        if shows_instance_masks(patched, request.method):
+            return patched
+    return insert(path, request)
 
 
 def _same_request(manifest: Manifest) -> InsertionRequest:
     """Return the request that led to a manifest."""
+    classifier = manifest.task == _CLASSIFICATION
+    # The target of a class-probability map is what holds the scores: it is found, not chosen.
+    chosen_target = Method(manifest.method) is not Method.CLASS_PROBABILITY_MAP
     return InsertionRequest(
         method=Method(manifest.method),
-        target_layer=manifest.target[0],
+        target_layer=manifest.target[0] if chosen_target else None,
         mask=Mask(manifest.mask) if manifest.mask else None,
-        score=Score(manifest.score) if manifest.score else Score.LOGIT,
+        score=Score(manifest.score) if manifest.score and classifier else Score.LOGIT,
         normalise=Normalise(manifest.normalise),
         top_k=manifest.top_k,
-        score_output=str(manifest.score_output),
+        score_output=str(manifest.score_output) if classifier else None,
+        combine=Combine(manifest.combine) if manifest.combine else None,
+        map_level=MIDDLE if manifest.map_level is None else manifest.map_level,
+        compat=Compat(manifest.compat) if manifest.compat else None,
     )
 
 

@@ -52,3 +52,15 @@ def test_the_demo_leaves_pictures_and_a_page(tmp_path, capsys):
             assert cv2.imread(str(tmp_path / f"{stem}_{kind}.png")).shape[:2] == size
     assert (tmp_path / "report.html").stat().st_size > 100_000
     assert (tmp_path / "efficientnet_lite0_xai.xml").exists()
+
+
+def test_the_demo_shows_the_detector(tmp_path, capsys):
+    assert run(["demo", "--detector", "-o", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "chelsea.png: cat" in said
+    assert "rocket.jpg: nothing found" in said
+    for kind in ("saliency_map", "overlay_img"):
+        assert cv2.imread(str(tmp_path / f"chelsea_cat_{kind}.png")).shape[:2] == (300, 451)
+    assert (tmp_path / "report.html").read_text().count("<svg") > 8
+    assert (tmp_path / "nanodet_g_xai.xml").exists()
+    assert not list(tmp_path.glob("rocket*"))

@@ -11,9 +11,9 @@ from tqdm import tqdm
 from ov_xai.cli.console import printable, say
 from ov_xai.cli.options import METHOD, make_request
 from ov_xai.errors import EXIT_OK, EXIT_PARTIAL, RequestError
-from ov_xai.explaining import ready_model, require_class_maps, settings_digest
-from ov_xai.graph.manifest import Manifest
+from ov_xai.explaining import ready_model, require_class_maps, settings_digest, shows_instance_masks
 from ov_xai.request import Method, Normalise
+from ov_xai.runtime.choice import ALL, PREDICTIONS, ClassChoice
 from ov_xai.runtime.dump import DumpOptions, Record, Summary, explain_folder
 from ov_xai.runtime.explanation import RenderOptions
 from ov_xai.runtime.images import find_images
@@ -21,7 +21,7 @@ from ov_xai.runtime.labels import read_label_file
 from ov_xai.runtime.preprocessing import InputColor, Overrides, Resize
 from ov_xai.runtime.rendering import COLORMAPS
 from ov_xai.runtime.report import ReportHead, write_report
-from ov_xai.runtime.session import ALL, PREDICTIONS, ClassChoice, Session
+from ov_xai.runtime.session import Session
 
 _GROUPS = ("ALL", "PREDICTIONS", "IMAGE")
 
@@ -45,9 +45,7 @@ _GROUPS = ("ALL", "PREDICTIONS", "IMAGE")
 @click.option(
     "--confidence-threshold",
     type=float,
-    default=0.3,
-    show_default=True,
-    help="Of predicted classes; the best one always counts.",
+    help="Of predicted classes; a classifier's best one always counts.  [default: the model's own, or 0.3]",
 )
 @click.option("--top-k", type=int, metavar="T", help="At most T classes per image.")
 @click.option(
@@ -79,8 +77,10 @@ _GROUPS = ("ALL", "PREDICTIONS", "IMAGE")
     "--input-color", type=click.Choice(["rgb", "bgr"], case_sensitive=False), help="Channel order the model expects."
 )
 @click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="One label a line, in output order.")
+@click.option("--card", type=click.Path(path_type=Path), metavar="FILE", help="What is known about the model's family.")
 @click.option("--device", default="CPU", show_default=True, help="OpenVINO device.")
 @click.option("-j", "--requests", type=click.IntRange(1), help="Inferences in flight.  [default: OpenVINO's choice]")
+@click.option("--per-detection", is_flag=True, help="Also a picture of each detection: its part of the overlay.")
 @click.option("--resume", is_flag=True, help="Keep what an earlier run with the same settings wrote.")
 @click.option("--report", is_flag=True, help="Also write report.html, one page with everything.")
 def explain(
@@ -92,7 +92,7 @@ def explain(
     classes: str | None,
     explain_all_classes: bool,
     target_explain_group: str | None,
-    confidence_threshold: float,
+    confidence_threshold: float | None,
     top_k: int | None,
     rendered: bool,
     overlay_weight: float,
@@ -103,14 +103,17 @@ def explain(
     resize: str | None,
     input_color: str | None,
     labels: Path | None,
+    card: Path | None,
     device: str,
     requests: int | None,
+    per_detection: bool,
     resume: bool,
     report: bool,
 ) -> int:
     """Explain a photo or a folder of photos: per image and class a saliency map and an overlay."""
-    if report and not rendered:
-        raise RequestError("--report shows rendered maps. Drop --no-process-saliency-maps or --report.")
+    for option, given in (("--report", report), ("--per-detection", per_detection)):
+        if given and not rendered:
+            raise RequestError(f"{option} shows rendered maps. Drop --no-process-saliency-maps or {option}.")
     if target_explain_group == "IMAGE" and method is None:
         method = Method.ACTIVATION_MAP
     choice = ClassChoice(parse_classes(classes, explain_all_classes, target_explain_group), confidence_threshold, top_k)
@@ -120,18 +123,28 @@ def explain(
         None if resize is None else Resize(resize),
         None if input_color is None else InputColor(input_color.lower()),
     )
-    given = None if labels is None else read_label_file(labels)
+    names = None if labels is None else read_label_file(labels)
     normalise = Normalise.MINMAX if rendered else Normalise.NONE
-    patched = ready_model(model, make_request(method=method, normalise=normalise.value), choice)
+    patched = ready_model(model, make_request(method=method, normalise=normalise.value, card=card), choice)
     require_class_maps(patched, choice)
-    session = Session(patched, device, labels=given, choice=choice, overrides=overrides, requests=requests)
+    session = Session(
+        patched,
+        device,
+        labels=names,
+        choice=choice,
+        overrides=overrides,
+        requests=requests,
+        instance_masks=shows_instance_masks(patched, method),
+    )
     say(session.preprocessing.describe(), err=True)
-    render = RenderOptions(overlay_weight, colormap.lower(), crop_padded_map is not False, rendered)
-    settings = settings_digest(model, session.manifest, choice, overrides, given, rendered)
+    for note in session.notes:
+        say(f"note      {note}", err=True)
+    render = RenderOptions(overlay_weight, colormap.lower(), crop_padded_map is not False, rendered, per_detection)
+    settings = settings_digest(model, session.manifest, session.method, choice, overrides, names, rendered)
     options = DumpOptions(output, render, resume, settings)
     summary = explain_with_progress(session, source, options)
     if report:
-        head = report_head(model.name, session.manifest, render, choice)
+        head = report_head(model.name, session, render)
         say(f"report    {write_report(source, output, head)}")
     return finish(summary, output)
 
@@ -184,17 +197,26 @@ def explain_with_progress(session: Session, source: Path, options: DumpOptions) 
             if "error" in record:
                 tqdm.write(printable(f"skipped   {record['error']}"), file=sys.stderr)
             elif not terminal:
-                best = record["predictions"][0]
-                say(f"explained {record['path']}: {best['label']} {best['confidence']:.2f}")
+                say(f"explained {record['path']}: {_found(record)}")
             bar.update()
 
         return explain_folder(session, source, options, notify)
 
 
-def report_head(name: str, manifest: Manifest, render: RenderOptions, choice: ClassChoice) -> ReportHead:
+def _found(record: Record) -> str:
+    if record["predictions"]:
+        best = record["predictions"][0]
+        return f"{best['label']} {best['confidence']:.2f}"
+    return f"{len(record['maps'])} maps" if record["maps"] else "nothing found"
+
+
+def report_head(name: str, session: Session, render: RenderOptions) -> ReportHead:
     """Return the top of the HTML report."""
-    grid = "x".join(str(extent or "?") for extent in manifest.grid)
-    facts = [("Method", manifest.method), ("Grid", grid), ("Strategy", manifest.strategy)]
+    manifest, choice = session.manifest, session.choice
+    facts = [("Method", session.method)]
+    if session.method == manifest.method:
+        grid = "x".join(str(extent or "?") for extent in manifest.grid)
+        facts += [("Grid", grid), ("Strategy", manifest.strategy)]
     if manifest.mask is not None:
         facts += [("Mask", manifest.mask), ("Score", str(manifest.score))]
     wanted = choice.classes if isinstance(choice.classes, str) else ", ".join(choice.classes)

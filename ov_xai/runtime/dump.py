@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from ov_xai.errors import InputError, OutputError, XaiError
+from ov_xai.runtime.explainer import Prepared
 from ov_xai.runtime.explanation import Explanation, RenderOptions
 from ov_xai.runtime.images import RECORDS, ImageFile, find_images, read_image
-from ov_xai.runtime.session import Prepared, Session
+from ov_xai.runtime.predictions import Prediction
+from ov_xai.runtime.session import Session
 
 _THREADS = 2
 
@@ -174,32 +176,34 @@ def _write(file: ImageFile, explained: Explanation | XaiError, root: Path, optio
     path = _relative(file, root)
     if isinstance(explained, XaiError):
         return {"path": path, "error": str(explained), "settings": options.fingerprint}
-    files = explained.save(options.output / file.folder, file.stem, options.render)
+    saved = explained.save_maps(options.output / file.folder, file.stem, options.render)
+    files = {label: [name.relative_to(options.output).as_posix() for name in paths] for label, paths in saved.items()}
     height, width = explained.photo.shape[:2]
-    names = [name.relative_to(options.output).as_posix() for name in files]
-    per_map = len(names) // max(1, len(explained.maps))
+    inside = explained.masses_inside(options.render.crop_padding)
     return {
         "path": path,
         "source": _identity(file),
         "size": [width, height],
         "seen_xyxy": list(explained.placement.source_xyxy),
         "method": explained.method,
-        "predictions": [
-            {"label": item.label, "index": item.index, "confidence": round(item.confidence, 6)}
-            for item in explained.predictions
-        ],
+        "predictions": [_prediction(item, part) for item, part in zip(explained.predictions, inside, strict=True)],
         "maps": [
-            {
-                "label": label,
-                "confidence": _rounded(explained.confidences.get(label)),
-                "files": names[index * per_map : (index + 1) * per_map],
-            }
-            for index, label in enumerate(explained.maps)
+            {"label": label, "confidence": _rounded(explained.confidences.get(label)), "files": names}
+            for label, names in files.items()
         ],
-        "files": names,
+        "files": [name for names in files.values() for name in names],
         "milliseconds": round(explained.milliseconds, 3),
         "settings": options.fingerprint,
     }
+
+
+def _prediction(item: Prediction, map_inside: float | None) -> Record:
+    record: Record = {"label": item.label, "index": item.index, "confidence": round(item.confidence, 6)}
+    if item.box is not None:
+        record["box"] = [round(edge, 2) for edge in item.box]
+    if map_inside is not None:
+        record["map_inside"] = round(map_inside, 4)
+    return record
 
 
 def _rounded(value: float | None) -> float | None:

@@ -36,6 +36,34 @@ def numbered_labels(classes: int) -> tuple[str, ...]:
     return tuple(f"class {index}" for index in range(classes))
 
 
+def label_of(labels: Sequence[str], index: int) -> str:
+    """Return the label of a class, "class N" beyond the last."""
+    return labels[index] if index < len(labels) else f"class {index}"
+
+
+def aligned_labels(labels: Sequence[str], classes: int, unused: Sequence[int]) -> tuple[str, ...]:
+    """Return a label for each label id; lists of labels often leave out the background.
+
+    Args:
+        labels: one per label id, or one per label id that is used.
+        classes: number of label ids.
+        unused: label ids without a class; they get numbered names when `labels` leaves them out.
+
+    Raises:
+        ModelMismatchError: their number is neither.
+    """
+    if not unused or len(labels) == classes:
+        return require_count(labels, classes)
+    if len(labels) != classes - len(unused):
+        raise ModelMismatchError(
+            f"{len(labels)} labels are given, but the model has {classes - len(unused)} classes, or {classes} with "
+            f"unused ids such as a background ({', '.join(map(str, unused))}); expected one label per class, in the "
+            "order of the label ids. Give the right file with --labels."
+        )
+    rest = iter(labels)
+    return tuple(numbered if index in unused else next(rest) for index, numbered in enumerate(numbered_labels(classes)))
+
+
 def require_count(labels: Sequence[str], classes: int) -> tuple[str, ...]:
     """Return the labels when there is one per class.
 
@@ -50,8 +78,13 @@ def require_count(labels: Sequence[str], classes: int) -> tuple[str, ...]:
     return tuple(labels)
 
 
-def find_classes(labels: Sequence[str], wanted: Sequence[str]) -> list[int]:
+def find_classes(labels: Sequence[str], wanted: Sequence[str], open_ended: bool = False) -> list[int]:
     """Return the indices of classes named by label (any case, spaces or underscores) or by index.
+
+    Args:
+        labels: by class index.
+        wanted: what the caller calls them.
+        open_ended: whether there may be classes beyond the labels, named by index.
 
     Raises:
         ModelMismatchError: a name is no label and no index.
@@ -67,14 +100,13 @@ def find_classes(labels: Sequence[str], wanted: Sequence[str]) -> list[int]:
         key = _folded(name)
         if key in by_name:
             result.append(by_name[key])
-        elif key.isascii() and key.isdigit() and int(key) < len(labels):
+        elif key.isascii() and key.isdigit() and (open_ended or int(key) < len(labels)):
             result.append(int(key))
         else:
             close = difflib.get_close_matches(key, by_name, n=3)
             hint = f" Nearest: {', '.join(labels[by_name[item]] for item in close)}." if close else ""
-            raise ModelMismatchError(
-                f"Class '{name}' is not known; expected a label or an index from 0 to {len(labels) - 1}.{hint}"
-            )
+            allowed = "a label or an index" + ("" if open_ended else f" from 0 to {len(labels) - 1}")
+            raise ModelMismatchError(f"Class '{name}' is not known; expected {allowed}.{hint}")
     return list(dict.fromkeys(result))
 
 

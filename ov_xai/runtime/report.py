@@ -76,12 +76,14 @@ def _card(record: Record, root: Path, output: Path) -> dict[str, Any]:
     x0, y0, x1, y1 = record["seen_xyxy"]
     # How far the part the model saw lies inside the photo, in percent: top, right, bottom, left.
     inset = [100 * y0 / height, 100 * (1 - x1 / width), 100 * (1 - y1 / height), 100 * x0 / width]
+    boxes = [item for item in record["predictions"] if "box" in item]
     maps = []
     for item in record["maps"]:
         picture = next((name for name in item["files"] if name.endswith("_saliency_map.png")), None)
         if picture is not None:
-            maps.append({**item, "picture": _embedded(output / picture)})
-    return {**record, "photo": _embedded(root / record["path"]), "maps": maps, "inset": inset}
+            own = [box for box in boxes if box["label"] == item["label"] or item["label"] == record["method"]]
+            maps.append({**item, "picture": _embedded(output / picture), "boxes": own})
+    return {**record, "photo": _embedded(root / record["path"]), "maps": maps, "inset": inset, "boxes": boxes}
 
 
 def _embedded(path: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,142 +12,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import openvino as ov
 
-from ov_xai.errors import DeviceError, RequestError, UnsupportedModelError, XaiError
+from ov_xai.errors import DeviceError, ModelMismatchError, RequestError, UnsupportedModelError, XaiError
 from ov_xai.graph.image_input import find_image_input
 from ov_xai.graph.io import read_model
 from ov_xai.graph.manifest import Manifest, read_manifest
 from ov_xai.graph.model_info import info_value, is_true, read_labels
-from ov_xai.runtime.explanation import Explanation, Prediction
+from ov_xai.runtime.choice import ALL, PREDICTIONS, ClassChoice
+from ov_xai.runtime.detections import DetectionReader
+from ov_xai.runtime.explainer import Explainer, Prepared
+from ov_xai.runtime.explanation import Explanation
 from ov_xai.runtime.images import Image, read_image
-from ov_xai.runtime.labels import find_classes, numbered_labels, require_count, safe_labels
-from ov_xai.runtime.preprocessing import Overrides, Placement, preprocessing_of
+from ov_xai.runtime.instance_masks import find_masks
+from ov_xai.runtime.labels import aligned_labels, find_classes, numbered_labels, safe_labels
+from ov_xai.runtime.predictions import ClassReader, Reader
+from ov_xai.runtime.preprocessing import Overrides, preprocessing_of
+from ov_xai.runtime.segments import SegmentReader, find_segment_output
 
-Array = npt.NDArray[Any]
 ImageSource = str | os.PathLike[str] | Image
-
-DEFAULT_THRESHOLD = 0.3
-PREDICTIONS, ALL = "predictions", "all"
-
-
-@dataclass(frozen=True)
-class ClassChoice:
-    """Which classes of an image are explained.
-
-    Attributes:
-        classes: "predictions" for those at or above the threshold and the best one, "all", or labels.
-        threshold: confidence, 0..1.
-        limit: at most this many, best first; None for no limit.
-    """
-
-    classes: str | tuple[str, ...] = PREDICTIONS
-    threshold: float = DEFAULT_THRESHOLD
-    limit: int | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.threshold <= 1:
-            raise RequestError(f"The confidence threshold is {self.threshold:g}; expected a number from 0 to 1.")
-        if self.limit is not None and self.limit < 1:
-            raise RequestError(f"top-k is {self.limit}; expected a whole number from 1.")
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A photo on its way to the model.
-
-    Attributes:
-        photo: u8 [H, W, 3], RGB.
-        tensor: u8 [1, h, w, C].
-        placement: where the input lies in the photo.
-    """
-
-    photo: Image
-    tensor: Image
-    placement: Placement
 
 
 @dataclass(frozen=True)
 class _Job:
-    explainer: _Explainer
+    explainer: Explainer
     prepared: Prepared
     future: Future[Explanation]
-
-
-@dataclass(frozen=True)
-class _Outputs:
-    scores: Array  # (K,)
-    maps: Array  # (K or T, h, w), or (h, w)
-    classes: Array | None  # (T,)
-
-
-@dataclass(frozen=True)
-class _Explainer:
-    """Turns the outputs of a finished request into an explanation.
-
-    It knows nothing of the queue: a callback that held the session could be the last to let go of it, and would then
-    destroy the queue it runs in.
-    """
-
-    manifest: Manifest
-    choice: ClassChoice
-    labels: tuple[str, ...]
-    safe_names: Mapping[str, str]
-    wanted: Sequence[int] | None
-    multilabel: bool
-    index: Mapping[str, int]
-
-    def explain(self, request: ov.InferRequest, prepared: Prepared) -> Explanation:
-        """Return the explanation of a finished request; results are copied out of its tensors."""
-        photo, placement = prepared.photo, prepared.placement
-        outputs = self._read(request)
-        confidences = self._confidences(outputs.scores)
-        order = np.argsort(-confidences, kind="stable")
-        count = max(1, int(np.count_nonzero(confidences >= self.choice.threshold)))
-        predictions = [Prediction(int(index), self.labels[index], float(confidences[index])) for index in order[:count]]
-        if not self._class_wise:
-            maps = {self.manifest.method: outputs.maps}
-            return Explanation(photo, predictions, maps, {}, placement, {}, self.manifest.method, request.latency)
-        chosen = self._chosen(order, [prediction.index for prediction in predictions], outputs)
-        maps = {self.labels[index]: outputs.maps[row].copy() for index, row in chosen}
-        shown = {self.labels[index]: float(confidences[index]) for index, _ in chosen}
-        safe = {label: self.safe_names[label] for label in maps}
-        return Explanation(photo, predictions, maps, shown, placement, safe, self.manifest.method, request.latency)
-
-    @property
-    def _class_wise(self) -> bool:
-        return self.manifest.score is not None
-
-    def _read(self, request: ov.InferRequest) -> _Outputs:
-        def tensor(index: int) -> Array:
-            return np.asarray(request.get_output_tensor(index).data)
-
-        classes = tensor(self.index["saliency_classes"])[0].copy() if "saliency_classes" in self.index else None
-        maps = tensor(self.index["saliency_map"])[0]
-        scores = tensor(self.manifest.score_output).reshape(-1).astype(np.float64)
-        return _Outputs(scores, maps if self._class_wise else maps.copy(), classes)
-
-    def _confidences(self, scores: Array) -> Array:
-        activation = self.manifest.activation
-        if activation == "none":
-            sigmoid = self.multilabel or scores.size == 1
-            return _sigmoid(scores) if sigmoid else _softmax(scores)
-        return scores
-
-    def _chosen(self, order: Array, predicted: list[int], outputs: _Outputs) -> list[tuple[int, int]]:
-        """Return (class, row of the map tensor) of the classes to explain, best first."""
-        rows = {int(index): row for row, index in enumerate(outputs.classes)} if outputs.classes is not None else None
-        if self.wanted is not None:
-            classes = list(self.wanted)
-        elif self.choice.classes == ALL:
-            classes = [int(index) for index in order]
-        else:
-            classes = predicted
-        if rows is not None:
-            classes = [index for index in classes if index in rows]
-        classes = classes[: self.choice.limit]
-        return [(index, index if rows is None else rows[index]) for index in classes]
 
 
 class Session:
@@ -156,11 +46,13 @@ class Session:
     Args:
         model: a patched model, or the path of one.
         device: OpenVINO device name, e.g. "CPU", "GPU", "AUTO".
-        labels: one per class; None takes those in the model.
+        labels: one per class, in the order of the class indices or label ids; None takes those in the model.
         choice: which classes are explained.
         overrides: what differs from the model's own `model_info`.
         requests: inferences in flight in `map`; None lets OpenVINO choose.
         config: further properties for `compile_model`.
+        instance_masks: make class-wise maps of the masks among the model's outputs, where it has some; the map that
+            was inserted is not shown.
 
     Raises:
         UnsupportedModelError: the model carries no saliency branch.
@@ -178,6 +70,7 @@ class Session:
         overrides: Overrides | None = None,
         requests: int | None = None,
         config: dict[str, Any] | None = None,
+        instance_masks: bool = False,
     ) -> None:
         source = model.clone() if isinstance(model, ov.Model) else read_model(model)
         manifest = read_manifest(source)
@@ -187,21 +80,23 @@ class Session:
                 remedy="Patch it first: `ov-xai insert`, or pass `ov_xai.insert(model)` to the session.",
             )
         self.manifest: Manifest = manifest
-        self.choice = choice or ClassChoice()
+        self.choice = (choice or ClassChoice()).for_model(source)
         self.preprocessing = preprocessing_of(source, overrides)
         self.labels = self._labels(source, labels)
         wanted = self._wanted_classes()
-        multilabel = is_true(info_value(source, "multilabel"))
+        reader = self._reader(source)
+        masks = find_masks(self._own_outputs(source), manifest.readout) if instance_masks else None
         self._fix_batch(source)
         self._compiled = self._compile(self.preprocessing.embedded(source), device, requests, config)
-        self._explainer = _Explainer(
+        self._explainer = Explainer(
             manifest,
             self.choice,
             self.labels,
             dict(zip(self.labels, safe_labels(self.labels), strict=True)),
             wanted,
-            multilabel,
+            reader,
             {name: index for index, output in enumerate(self._compiled.outputs) for name in output.get_names()},
+            masks,
         )
         self._queue: ov.AsyncInferQueue | None = None
         self._requests = requests or 0
@@ -210,17 +105,39 @@ class Session:
 
     def _labels(self, model: ov.Model, given: Sequence[str] | None) -> tuple[str, ...]:
         labels = tuple(given) if given is not None else read_labels(model)
+        classes = self.manifest.classes
         if labels is None:
-            return _distinct(numbered_labels(self.manifest.classes))
-        return _distinct(require_count(labels, self.manifest.classes))
+            return _distinct(numbered_labels(classes))
+        # Without class scores on a grid their number is not known: labels are taken by id.
+        return _distinct(aligned_labels(labels, classes, self.manifest.unused_classes) if classes else labels)
 
     def _wanted_classes(self) -> list[int] | None:
         classes = self.choice.classes
         if isinstance(classes, str):
-            if classes not in (PREDICTIONS, ALL):
-                return find_classes(self.labels, [classes])
-            return None
-        return find_classes(self.labels, classes)
+            if classes in (PREDICTIONS, ALL):
+                return None
+            classes = (classes,)
+        wanted = find_classes(self.labels, classes, open_ended=not self.manifest.classes)
+        for index in wanted:
+            if index in self.manifest.unused_classes:
+                raise ModelMismatchError(
+                    f"Label id {index} stands for no class of this model, such as the background. Name another class."
+                )
+        return wanted
+
+    def _own_outputs(self, model: ov.Model) -> list[ov.Output]:
+        """Return the outputs the model had before it was patched; they come first."""
+        return list(model.outputs[: [_is_map(output) for output in model.outputs].index(True)])
+
+    def _reader(self, model: ov.Model) -> Reader:
+        manifest, threshold = self.manifest, self.choice.least
+        if manifest.task == "detection":
+            return DetectionReader(manifest.readout, self.labels, threshold)
+        if manifest.task == "segmentation":
+            where = find_segment_output(self._own_outputs(model), manifest.classes)
+            return SegmentReader(where, manifest.classes, self.labels, threshold)
+        multilabel = is_true(info_value(model, "multilabel"))
+        return ClassReader(manifest.score_output, manifest.activation, multilabel, self.labels, threshold)
 
     def _fix_batch(self, model: ov.Model) -> None:
         """Compile for one image at a time where the model allows it: static shapes run faster."""
@@ -258,6 +175,29 @@ class Session:
         except RuntimeError as error:
             detail = str(error).strip().splitlines()[-1][:200]
             raise DeviceError(f"Device '{device}' cannot run the model: {detail}. Try --device CPU.") from error
+
+    @property
+    def method(self) -> str:
+        """Return the name of what the maps show: that of the patched model, or "instance-masks"."""
+        return self._explainer.method
+
+    @property
+    def notes(self) -> list[str]:
+        """Return what cannot be shown of this model, as sentences; mostly nothing."""
+        read = self._explainer.read
+        if (isinstance(read, DetectionReader) and read.readout is None) or (
+            isinstance(read, SegmentReader) and read.where is None
+        ):
+            return [
+                "The predictions of this model cannot be read from its outputs, so none are shown. Maps of classes are "
+                "there when asked for: --classes all, or names."
+            ]
+        if isinstance(read, DetectionReader) and read.readout is not None and read.readout.boxes is None:
+            return [
+                "The boxes of this model cannot be read from its outputs: of each class only the best confidence is "
+                "shown."
+            ]
+        return []
 
     # -- running ---------------------------------------------------------------------------------------------------
 
@@ -356,6 +296,10 @@ def load(image: ImageSource) -> Image:
     return image
 
 
+def _is_map(output: ov.Output) -> bool:
+    return "saliency_map" in output.get_names()
+
+
 def _distinct(labels: Sequence[str]) -> tuple[str, ...]:
     """Return labels of which no two are equal: a name that stands twice gets its index."""
     counts = Counter(labels)
@@ -368,12 +312,3 @@ def _distinct(labels: Sequence[str]) -> tuple[str, ...]:
         taken.add(unique)
         result.append(unique)
     return tuple(result)
-
-
-def _softmax(values: Array) -> Array:
-    shifted = np.exp(values - values.max())
-    return np.asarray(shifted / shifted.sum())
-
-
-def _sigmoid(values: Array) -> Array:
-    return np.asarray(1 / (1 + np.exp(-values)))

@@ -1,0 +1,94 @@
+"""What a model says is in an image, read from its outputs: the common form of all tasks, and that of classifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ov_xai.runtime.labels import label_of
+from ov_xai.runtime.preprocessing import Placement
+
+Array = npt.NDArray[Any]
+BoxXYXY = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One class and its confidence, or one detection.
+
+    Attributes:
+        index: class index in the model's output; the label id of a detection.
+        label: its name.
+        confidence: probability, 0..1.
+        box: of a detection x0, y0, x1, y1 in pixels of the photo, inside it; None where there is no box.
+    """
+
+    index: int
+    label: str
+    confidence: float
+    box: BoxXYXY | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The predictions in the outputs of one inference.
+
+    Attributes:
+        predictions: at or above the threshold, best first.
+        confidences: class index -> best confidence, where it is known.
+    """
+
+    predictions: Sequence[Prediction]
+    confidences: Mapping[int, float]
+
+
+#: Reads the outputs of one image, in the order of the model's outputs.
+Reader = Callable[[Sequence[Array], Placement], Reading]
+
+
+@dataclass(frozen=True)
+class ClassReader:
+    """Reads a classifier.
+
+    Attributes:
+        output: index of the output with the scores, [1, K].
+        activation: what the scores have been through: "softmax", "sigmoid" or "none".
+        multilabel: whether classes do not exclude each other.
+        labels: one per class.
+        threshold: confidence, 0..1.
+    """
+
+    output: int
+    activation: str
+    multilabel: bool
+    labels: Sequence[str]
+    threshold: float
+
+    def __call__(self, outputs: Sequence[Array], _: Placement) -> Reading:
+        """Return the classes at or above the threshold, at least the best one."""
+        scores = outputs[self.output].reshape(-1).astype(np.float64)
+        confidences = self._probabilities(scores)
+        order = np.argsort(-confidences, kind="stable")
+        count = max(1, int(np.count_nonzero(confidences >= self.threshold)))
+        best = [Prediction(int(i), label_of(self.labels, int(i)), float(confidences[i])) for i in order[:count]]
+        return Reading(best, dict(enumerate(confidences.tolist())))
+
+    def _probabilities(self, scores: Array) -> Array:
+        if self.activation != "none":
+            return scores
+        return sigmoid(scores) if self.multilabel or scores.size == 1 else softmax(scores)
+
+
+def softmax(values: Array) -> Array:
+    """Return values made probabilities along their last axis."""
+    shifted = np.exp(values - values.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
+
+
+def sigmoid(values: Array) -> Array:
+    """Return values made probabilities one by one; f64, beyond whose range the exponential does not go."""
+    return np.asarray(1 / (1 + np.exp(-np.maximum(values, -700.0, dtype=np.float64))))
