@@ -1,6 +1,8 @@
 """Saliency maps inside OpenVINO models: one inference returns the predictions and where they come from."""
 
+from ov_xai.cards import Card, read_card
 from ov_xai.errors import (
+    CardError,
     DeviceError,
     InputError,
     ModelMismatchError,
@@ -14,14 +16,20 @@ from ov_xai.errors import (
 from ov_xai.graph.manifest import Manifest, read_manifest
 from ov_xai.insertion import insert, remove, save
 from ov_xai.inspection import Inspection, inspect
-from ov_xai.request import InsertionRequest, Mask, Method, Normalise, Score
-from ov_xai.runtime.explanation import Explanation, Prediction, RenderOptions
+from ov_xai.request import Combine, Compat, InsertionRequest, Mask, Method, Normalise, Score
+from ov_xai.runtime.choice import ClassChoice
+from ov_xai.runtime.explanation import Explanation, RenderOptions
+from ov_xai.runtime.predictions import Prediction
 from ov_xai.runtime.preprocessing import InputColor, Overrides, Resize
-from ov_xai.runtime.session import ClassChoice, Session
+from ov_xai.runtime.session import Session
 from ov_xai.version import __version__
 
 __all__ = [
+    "Card",
+    "CardError",
     "ClassChoice",
+    "Combine",
+    "Compat",
     "DeviceError",
     "Explanation",
     "InputColor",
@@ -48,6 +56,7 @@ __all__ = [
     "__version__",
     "insert",
     "inspect",
+    "read_card",
     "read_manifest",
     "remove",
     "save",

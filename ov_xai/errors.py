@@ -63,6 +63,12 @@ class SelfCheckError(XaiError):
     exit_code = 8
 
 
+class CardError(XaiError):
+    """A card cannot be read, or one of its entries is unknown, missing or of the wrong type."""
+
+    exit_code = 11
+
+
 class DeviceError(XaiError):
     """OpenVINO does not know the device, or cannot compile the model for it."""
 

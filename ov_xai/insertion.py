@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import openvino as ov
 
-from ov_xai.analysis.anatomy import Anatomy, dissect
-from ov_xai.analysis.attention import is_attention
-from ov_xai.analysis.axes import place_axes
+from ov_xai.analysis.classifier import Classifier
 from ov_xai.analysis.demand import kept_count
-from ov_xai.analysis.scores import DECISION_OPS, classifier_input
-from ov_xai.errors import ModelMismatchError, UnsupportedModelError
+from ov_xai.analysis.detector import Detector
+from ov_xai.analysis.dissection import Dissected, dissect
+from ov_xai.analysis.scores import Activation
+from ov_xai.branches.branch import Branch
+from ov_xai.branches.classification import classifier_branch
+from ov_xai.branches.detection import detector_branch
+from ov_xai.cards import Card, shipped_cards
+from ov_xai.errors import ModelMismatchError, SelfCheckError, UnsupportedModelError
 from ov_xai.graph.emit import PREFIX, Emitter
 from ov_xai.graph.io import read_model, save_model, source_digest
 from ov_xai.graph.manifest import SCHEMA, Manifest, drop_manifest, read_manifest, write_manifest
 from ov_xai.graph.model_info import write_labels
-from ov_xai.graph.view import node_key, sizes
-from ov_xai.methods.activation_map import activation_map
-from ov_xai.methods.eigen_cam import eigen_cam
+from ov_xai.label_ids import LabelIds
 from ov_xai.methods.maps import RawMaps, normalised
-from ov_xai.methods.places import mean_by_product, places_by_channels
-from ov_xai.methods.recipro_cam import recipro_cam
-from ov_xai.perturbation.classes import find_class_tail
-from ov_xai.perturbation.context import ClassSubset, Context
-from ov_xai.perturbation.masks import MaskMatrix
-from ov_xai.perturbation.replay import head_nodes
-from ov_xai.plan import Plan, make_plan
-from ov_xai.request import InsertionRequest, Method, Normalise, as_request
-from ov_xai.selfcheck import check_branch, check_outputs
+from ov_xai.plan import ClassifierPlan, DetectorPlan, Plan, make_plan
+from ov_xai.readout import find_readout
+from ov_xai.request import InsertionRequest, Normalise, Score, as_request
+from ov_xai.selfcheck import check_maps, check_outputs
 from ov_xai.version import __version__
 
 SALIENCY_MAP = "saliency_map"
@@ -79,19 +77,46 @@ def insert(
             )
         original = remove(original)
     digest = source_digest(model)
-    patched, anatomy, plan = patch(original, request)
-    manifest = replace(_require_manifest(patched), source_sha256=digest)
+    done = patch(original, request)
+    exact = True
     if self_check:
-        manifest = replace(manifest, exact_outputs=_checked(original, patched, request, anatomy, plan))
-    write_manifest(patched, manifest)
-    return patched
+        done, exact = _checked(original, request, done)
+    manifest = replace(_require_manifest(done.model), source_sha256=digest, exact_outputs=exact)
+    if isinstance(done.anatomy, Detector) and isinstance(done.plan, DetectorPlan):
+        manifest = replace(manifest, readout=find_readout(original, done.anatomy, done.plan.ids))
+    write_manifest(done.model, manifest)
+    return done.model
 
 
-def _checked(original: ov.Model, patched: ov.Model, request: InsertionRequest, anatomy: Anatomy, plan: Plan) -> bool:
-    """Run the self-check; return whether the original outputs keep every bit."""
+@dataclass(frozen=True)
+class Patched:
+    """A patched copy of a model, and what led to it.
+
+    Attributes:
+        model: the copy.
+        anatomy: of the copy, before the branch was added.
+        plan: what was inserted.
+    """
+
+    model: ov.Model
+    anatomy: Dissected
+    plan: Plan
+
+
+def _checked(original: ov.Model, request: InsertionRequest, done: Patched) -> tuple[Patched, bool]:
+    """Run the self-check; return what passes it, and whether the original outputs keep every bit.
+
+    Where a detector's outputs change because the branch reads its scores, they are read behind a product.
+    """
     try:
-        check_branch(patched_probe(original, request), anatomy, plan)
-        return check_outputs(original, patched)
+        check_maps(_probe(original, request, done.plan), done.anatomy, done.plan)
+        if not isinstance(done.plan, DetectorPlan) or done.plan.head is None or done.plan.apart:
+            return done, check_outputs(original, done.model)
+        with suppress(SelfCheckError):
+            if check_outputs(original, done.model):
+                return done, True
+        again = patch(original, request, ids=done.plan.ids, apart=True)
+        return again, check_outputs(original, again.model)
     except RuntimeError as error:
         raise UnsupportedModelError(
             f"The model cannot be run on a random input, so the branch cannot be checked: {_end_of(error)}",
@@ -122,16 +147,28 @@ def save(model: ov.Model, path: str | os.PathLike[str]) -> None:
     save_model(model, Path(path))
 
 
-def patch(original: ov.Model, request: InsertionRequest) -> tuple[ov.Model, Anatomy, Plan]:
-    """Return a patched copy, unchecked, with the anatomy it was planned on and the plan."""
+def patch(
+    original: ov.Model, request: InsertionRequest, *, ids: LabelIds | None = None, apart: bool = False
+) -> Patched:
+    """Return a patched copy, unchecked.
+
+    Args:
+        original: the model.
+        request: what to insert.
+        ids: how a detector counts its classes; None asks the model.
+        apart: read the scores of a detector behind a product.
+
+    Raises:
+        UnsupportedModelError: the model cannot be patched.
+        ModelMismatchError: the request does not fit the model.
+    """
     patched = original.clone()
-    anatomy = dissect(patched, request)
-    _refuse_control_flow(anatomy)
-    plan = make_plan(anatomy, request)
-    emit = Emitter(patched)
+    anatomy = dissect(patched, request, _cards(request))
+    plan = make_plan(anatomy, request, ids, apart)
     try:
-        raw, outputs = _branch(emit, anatomy, plan, *_grid_extents(emit, anatomy))
-        patched.add_results(outputs)
+        emit = Emitter(patched)
+        branch = _branch(emit, anatomy, plan)
+        patched.add_results(_results(emit, branch, plan))
         patched.validate_nodes_and_infer_types()
     except RuntimeError as error:
         raise UnsupportedModelError(
@@ -141,104 +178,36 @@ def patch(original: ov.Model, request: InsertionRequest) -> tuple[ov.Model, Anat
         ) from error
     if request.labels is not None:
         write_labels(patched, request.labels)
-    write_manifest(patched, _manifest(anatomy, plan, raw))
-    return patched, anatomy, plan
+    write_manifest(patched, _manifest(anatomy, plan, branch.maps))
+    return Patched(patched, anatomy, plan)
 
 
-def patched_probe(original: ov.Model, request: InsertionRequest) -> ov.Model:
+def _cards(request: InsertionRequest) -> tuple[Card, ...]:
+    return shipped_cards() if request.card is None else (request.card, *shipped_cards())
+
+
+def _probe(original: ov.Model, request: InsertionRequest, plan: Plan) -> ov.Model:
     """Return a patched copy with raw maps, for the self-check."""
-    return patch(original, replace(request, normalise=Normalise.NONE, feature_vector=False))[0]
+    ids = plan.ids if isinstance(plan, DetectorPlan) else None
+    return patch(original, replace(request, normalise=Normalise.NONE, feature_vector=False), ids=ids).model
 
 
-def _branch(
-    emit: Emitter, anatomy: Anatomy, plan: Plan, height: ov.Output, width: ov.Output
-) -> tuple[RawMaps, list[ov.Node]]:
-    subset: ClassSubset | None = None
-    if plan.method is Method.RECIPRO_CAM:
-        raw, subset = _class_wise(emit, anatomy, plan, height, width)
-    else:
-        build = activation_map if plan.method is Method.ACTIVATION_MAP else eigen_cam
-        raw = build(emit, anatomy.target, height, width)
-    maps = normalised(emit, raw.values, plan.normalise)
-    outputs = [emit.result(maps, SALIENCY_MAP)]
-    if subset is not None:
-        outputs.append(emit.result(subset.indices, SALIENCY_CLASSES))
-    if plan.feature_vector:
-        vector = _feature_vector(emit, anatomy, height, width)
-        outputs.append(emit.result(emit.convert(vector, ov.Type.f32), FEATURE_VECTOR))
-    return raw, outputs
+def _branch(emit: Emitter, anatomy: Dissected, plan: Plan) -> Branch:
+    if isinstance(anatomy, Classifier) and isinstance(plan, ClassifierPlan):
+        return classifier_branch(emit, anatomy, plan)
+    assert isinstance(anatomy, Detector)
+    assert isinstance(plan, DetectorPlan)
+    return detector_branch(emit, anatomy, plan)
 
 
-def _feature_vector(emit: Emitter, anatomy: Anatomy, height: ov.Output, width: ov.Output) -> ov.Output:
-    """Return [N, C]: the token that the classifier reads where attention ends the grid, else the spatial mean."""
-    end = anatomy.collapse
-    read = classifier_input(anatomy.view, anatomy.layouts, anatomy.scores.logits)
-    if read is not None and end is not None and is_attention(end.node, anatomy.demand):
-        channels = max(extent or 1 for extent in (sizes(read) or [])[1:])
-        return emit.reshape(emit.times_one(read), -1, channels)
-    vector = mean_by_product(emit, places_by_channels(emit, anatomy.target), 1, emit.multiply(height, width))
-    return emit.squeeze(vector, 1)
-
-
-def _class_wise(
-    emit: Emitter, anatomy: Anatomy, plan: Plan, height: ov.Output, width: ov.Output
-) -> tuple[RawMaps, ClassSubset | None]:
-    scores, target = anatomy.scores, anatomy.target
-    masks = MaskMatrix(emit, plan.mask, height, width, target.output.get_element_type())
-    ctx = Context(emit, anatomy.layouts, anatomy.demand, target, masks)
-    head = head_nodes(anatomy.view, target.output, scores.logits)
-    if plan.top_k is not None:
-        ctx.subset = _choose_classes(emit, anatomy, plan, ctx, head)
-    raw = recipro_cam(
-        head,
-        scores.logits,
-        scores.classes,
-        ctx,
-        activation=plan.activation,
-        scale_free=plan.normalise is Normalise.MINMAX,
-    )
-    return raw, ctx.subset
-
-
-def _choose_classes(emit: Emitter, anatomy: Anatomy, plan: Plan, ctx: Context, head: list[ov.Node]) -> ClassSubset:
-    scores = anatomy.scores
-    # Of logits and their activation, the one that is an output: a new reader of the other could change its precision.
-    best = scores.probabilities if scores.probabilities is not None else scores.logits
-    flat = emit.reshape(best, -1, scores.classes)
-    _, indices = emit.top_k(flat, plan.top_k or 1, 1)
-    affected = {node_key(node) for node in head} | {node_key(anatomy.target.output.get_node())}
-    separable = plan.activation.value != "softmax"
-    tail = find_class_tail(scores.logits, scores.classes, affected, ctx) if separable else None
-    nodes, entries = (tail.nodes, tail.entries) if tail is not None else (frozenset(), frozenset())
-    return ClassSubset(indices, plan.top_k or 1, scores.classes, nodes, entries)
-
-
-def _grid_extents(emit: Emitter, anatomy: Anatomy) -> tuple[ov.Output, ov.Output]:
-    """Return rows and columns of the grid, as i64 vectors of one element.
-
-    They are read from the target where it has an axis for each, so that a patched model can still be reshaped.
-    """
-    target = anatomy.target
-    axes = place_axes(target.layout)
-    if len(axes) != 2 and target.grid.height is not None and target.grid.width is not None:
-        return emit.ints(target.grid.height), emit.ints(target.grid.width)
-    if len(axes) != 2:
-        raise UnsupportedModelError(
-            "The grid has a dynamic size and its rows and columns share one axis",
-            node=target.name,
-            remedy="Fix the image size before patching (`ov.Model.reshape`), or choose another --target-layer.",
-        )
-    return emit.extents_apart(target.output, axes[0]), emit.extents_apart(target.output, axes[1])
-
-
-def _refuse_control_flow(anatomy: Anatomy) -> None:
-    for node in head_nodes(anatomy.view, anatomy.target.output, anatomy.scores.logits):
-        if node.get_type_name() in DECISION_OPS:
-            raise UnsupportedModelError(
-                f"The head decides among its inputs ({node.get_type_name()}), so masked copies cannot be compared",
-                node=node.get_friendly_name(),
-                remedy="Use --method activation-map, or name another --score-output.",
-            )
+def _results(emit: Emitter, branch: Branch, plan: Plan) -> list[ov.Node]:
+    """Return the new outputs: `saliency_map`, then the classes and the feature vector where there are any."""
+    results = [emit.result(normalised(emit, branch.maps.values, plan.normalise), SALIENCY_MAP)]
+    if branch.classes is not None:
+        results.append(emit.result(branch.classes, SALIENCY_CLASSES))
+    if branch.vector is not None:
+        results.append(emit.result(emit.convert(branch.vector, ov.Type.f32), FEATURE_VECTOR))
+    return results
 
 
 def _end_of(error: RuntimeError) -> str:
@@ -256,9 +225,8 @@ def _require_manifest(model: ov.Model) -> Manifest:
     return manifest
 
 
-def _manifest(anatomy: Anatomy, plan: Plan, raw: RawMaps) -> Manifest:
-    class_wise = plan.method.class_wise
-    return Manifest(
+def _manifest(anatomy: Dissected, plan: Plan, raw: RawMaps) -> Manifest:
+    common = Manifest(
         schema=SCHEMA,
         ov_xai=__version__,
         task="classification",
@@ -266,16 +234,52 @@ def _manifest(anatomy: Anatomy, plan: Plan, raw: RawMaps) -> Manifest:
         target=[anatomy.target.name],
         kept_tokens=kept_count(anatomy.target.layout),
         grid=[anatomy.target.grid.height, anatomy.target.grid.width],
-        mask=plan.mask.value if class_wise else None,
-        score=plan.score.value if class_wise else None,
+        mask=None,
+        score=None,
         normalise=plan.normalise.value,
-        classes=anatomy.scores.classes,
+        classes=plan.classes,
         top_k=plan.top_k,
         strategy=raw.strategy.value,
         strategy_reason=raw.reason,
+        score_output=0,
+        activation=Activation.NONE.value,
+        exact_outputs=True,
+        source_sha256="",
+    )
+    if isinstance(anatomy, Classifier) and isinstance(plan, ClassifierPlan):
+        return _of_classifier(common, anatomy, plan)
+    assert isinstance(anatomy, Detector)
+    assert isinstance(plan, DetectorPlan)
+    return _of_detector(common, anatomy, plan)
+
+
+def _of_classifier(manifest: Manifest, anatomy: Classifier, plan: ClassifierPlan) -> Manifest:
+    class_wise = plan.method.class_wise
+    return replace(
+        manifest,
+        mask=plan.mask.value if class_wise else None,
+        score=plan.score.value if class_wise else None,
         score_output=anatomy.scores.output,
         activation=anatomy.scores.activation.value,
         shared=[] if anatomy.collapse is None else list(anatomy.collapse.shared),
-        exact_outputs=True,
-        source_sha256="",
+    )
+
+
+def _of_detector(manifest: Manifest, anatomy: Detector, plan: DetectorPlan) -> Manifest:
+    card = None if anatomy.card is None else anatomy.card.name
+    by_label = () if plan.ids is None else plan.ids.by_label
+    unused = [label for label, column in enumerate(by_label) if column is None]
+    manifest = replace(manifest, task=anatomy.task.value, card=card, unused_classes=unused)
+    if plan.head is None:
+        return manifest
+    levels = [[level.grid.height, level.grid.width] for level in plan.head.levels]
+    return replace(
+        manifest,
+        target=sorted({level.table.output.get_node().get_friendly_name() for level in plan.head.levels}),
+        grid=levels[plan.level],
+        score=Score.LOGIT.value if plan.compat else Score.PROBABILITY.value,
+        levels=levels,
+        map_level=plan.level,
+        combine=plan.combine.value,
+        compat=None if plan.compat is None else plan.compat.value,
     )

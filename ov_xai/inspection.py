@@ -8,7 +8,9 @@ from typing import Any
 
 import openvino as ov
 
+from ov_xai.analysis.classifier import Classifier
 from ov_xai.analysis.cost import multiply_adds
+from ov_xai.analysis.dissection import Dissected
 from ov_xai.analysis.report import ModelReport, report
 from ov_xai.errors import UnsupportedModelError
 from ov_xai.graph.emit import PREFIX
@@ -65,7 +67,9 @@ def inspect(
     all_candidates: bool = False,
     **options: Any,
 ) -> Inspection:
-    """Return what a model is and what would be inserted; nothing is compiled or written.
+    """Return what a model is and what would be inserted; nothing is written.
+
+    A model that selects boxes is run once to learn its label ids; no other is compiled.
 
     Args:
         model: path of a model in any format OpenVINO reads, or a model in memory.
@@ -82,20 +86,30 @@ def inspect(
     if existing is not None:
         source = remove(source)
     try:
-        patched, anatomy, _ = patch(source, as_request(request, options))
+        done = patch(source, as_request(request, options))
     except UnsupportedModelError as error:
         refusal = Refusal(error.reason, error.node, error.remedy)
         return Inspection(existing is not None, existing, None, None, refusal)
-    planned = read_manifest(patched)
-    plain = GraphView(source)
-    total = multiply_adds(plain.ops)
+    planned = read_manifest(done.model)
+    findings = report(done.anatomy, done.plan.classes, all_candidates)
+    return Inspection(
+        existing is not None,
+        existing or planned,
+        findings,
+        _extra_cost(source, done.model, done.anatomy, planned),
+        None,
+    )
+
+
+def _extra_cost(source: ov.Model, patched: ov.Model, anatomy: Dissected, manifest: Manifest | None) -> float | None:
+    """Return the multiply-adds of the branch in percent of the model's; None when they are not known."""
+    total = multiply_adds(GraphView(source).ops)
     extra = _branch_cost(patched)
-    if planned is not None and planned.strategy == "mosaic":
+    if manifest is not None and manifest.strategy == "mosaic" and isinstance(anatomy, Classifier):
         head = multiply_adds(head_nodes(anatomy.view, anatomy.target.output, anatomy.scores.logits))
         places = anatomy.target.grid.places
         extra = None if head is None or places is None else head * places
-    percent = None if not total or extra is None else round(100 * extra / total, 2)
-    return Inspection(existing is not None, existing or planned, report(anatomy, all_candidates), percent, None)
+    return None if not total or extra is None else round(100 * extra / total, 2)
 
 
 def _branch_cost(patched: ov.Model) -> int | None:

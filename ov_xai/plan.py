@@ -2,79 +2,145 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
-from ov_xai.analysis.anatomy import Anatomy
 from ov_xai.analysis.attention import is_attention
+from ov_xai.analysis.class_head import ClassHead
+from ov_xai.analysis.classifier import Classifier
 from ov_xai.analysis.demand import kept_count
+from ov_xai.analysis.detector import Detector
+from ov_xai.analysis.dissection import Dissected
 from ov_xai.analysis.scores import Activation
-from ov_xai.errors import ModelMismatchError
+from ov_xai.errors import ModelMismatchError, UnsupportedModelError
 from ov_xai.graph.model_info import info_value, is_true
-from ov_xai.request import InsertionRequest, Mask, Method, Normalise, Score
+from ov_xai.label_ids import LabelIds, find_label_ids
+from ov_xai.request import FINEST, MIDDLE, Combine, Compat, InsertionRequest, Mask, Method, Normalise, Score
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What will be inserted, with every default chosen.
+class BasePlan:
+    """What every plan settles.
 
     Attributes:
         method: the map to compute.
-        mask: neighbourhood kept around a place.
-        score: what a class-wise map explains.
-        activation: applied to the logits of every mask; NONE for `logit`.
+        classes: number of classes K: one map each.
         normalise: u8 or f32 maps.
         top_k: number of classes with a map; None for all.
         feature_vector: also emit the spatial mean of the target.
     """
 
     method: Method
-    mask: Mask
-    score: Score
-    activation: Activation
+    classes: int
     normalise: Normalise
     top_k: int | None
     feature_vector: bool
 
 
-def make_plan(anatomy: Anatomy, request: InsertionRequest) -> Plan:
+@dataclass(frozen=True)
+class ClassifierPlan(BasePlan):
+    """What will be inserted into a classifier.
+
+    Attributes:
+        mask: neighbourhood kept around a place.
+        score: what a class-wise map explains.
+        activation: applied to the logits of every mask; NONE for `logit`.
+    """
+
+    mask: Mask
+    score: Score
+    activation: Activation
+
+
+@dataclass(frozen=True)
+class DetectorPlan(BasePlan):
+    """What will be inserted into a detector.
+
+    Attributes:
+        head: the class scores; None for maps per image.
+        ids: how the columns of the head are counted in the outputs; None without class scores on a grid.
+        combine: how pyramid levels make one map.
+        level: index of the level whose grid the maps have.
+        compat: whose maps are reproduced.
+        apart: read the scores behind a product, so that the model's own precision and fusions stay as they are.
+    """
+
+    head: ClassHead | None
+    ids: LabelIds | None
+    combine: Combine
+    level: int
+    compat: Compat | None
+    apart: bool
+
+
+Plan: TypeAlias = ClassifierPlan | DetectorPlan
+
+
+def make_plan(anatomy: Dissected, request: InsertionRequest, ids: LabelIds | None = None, apart: bool = False) -> Plan:
     """Choose what the request leaves open.
 
+    Args:
+        anatomy: the model, taken apart.
+        request: what the caller wants.
+        ids: how a detector counts its classes; None asks the model.
+        apart: read the scores of a detector behind a product.
+
     Raises:
-        ModelMismatchError: `top_k` or the labels do not fit the number of classes.
+        ModelMismatchError: the method, `top_k`, the labels or a pyramid level do not fit the model.
+        UnsupportedModelError: class-wise maps are wanted of a detector that scores no places.
     """
-    classes = anatomy.scores.classes
-    method = request.method or Method.RECIPRO_CAM
+    plan: Plan
+    if isinstance(anatomy, Classifier):
+        plan = _classifier_plan(anatomy, request)
+    else:
+        plan = _detector_plan(anatomy, request, ids, apart)
+    _check_classes(plan, request)
+    return plan
+
+
+def _check_classes(plan: Plan, request: InsertionRequest) -> None:
     if request.top_k is not None:
-        if not method.class_wise:
-            raise ModelMismatchError(f"--top-k chooses classes, but {method.value} gives one map per image. Drop one.")
-        if request.top_k > classes:
+        if not plan.method.class_wise:
             raise ModelMismatchError(
-                f"top-k is {request.top_k}, but the model has {classes} classes; expected 1 to {classes}."
+                f"--top-k chooses classes, but {plan.method.value} gives one map per image. Drop one."
             )
-    if request.labels is not None and len(request.labels) != classes:
+        if request.top_k > plan.classes:
+            raise ModelMismatchError(
+                f"top-k is {request.top_k}, but the model has {plan.classes} classes; expected 1 to {plan.classes}."
+            )
+    if request.labels is not None and len(request.labels) != plan.classes:
         raise ModelMismatchError(
-            f"{len(request.labels)} labels are given, but the model has {classes} classes; expected one label a line, "
-            "in the order of the model's output."
+            f"{len(request.labels)} labels are given, but the model has {plan.classes} classes; expected one label a "
+            "line, in the order of the model's output."
         )
-    return Plan(
-        method=method,
-        mask=request.mask or _mask(anatomy),
-        score=request.score,
-        activation=_activation(anatomy, request.score),
+
+
+def _classifier_plan(anatomy: Classifier, request: InsertionRequest) -> ClassifierPlan:
+    method = request.method or Method.CLASS_WISE
+    if method is Method.CLASS_PROBABILITY_MAP:
+        raise ModelMismatchError(
+            "class-probability-map is for detectors and segmentation models; this is a classifier. Use recipro-cam."
+        )
+    return ClassifierPlan(
+        method=Method.RECIPRO_CAM if method is Method.CLASS_WISE else method,
+        classes=anatomy.scores.classes,
         normalise=request.normalise,
         top_k=request.top_k,
         feature_vector=request.feature_vector,
+        mask=request.mask or _mask(anatomy),
+        score=request.score,
+        activation=_activation(anatomy, request.score),
     )
 
 
-def _mask(anatomy: Anatomy) -> Mask:
+def _mask(anatomy: Classifier) -> Mask:
     """Return `gaussian` where attention reads the target: a single token among hundreds hardly moves it."""
     end = anatomy.collapse
     attended = end is not None and is_attention(end.node, anatomy.demand)
     return Mask.GAUSSIAN if attended or kept_count(anatomy.target.layout) else Mask.PIXEL
 
 
-def _activation(anatomy: Anatomy, score: Score) -> Activation:
+def _activation(anatomy: Classifier, score: Score) -> Activation:
     """Return what makes probabilities of logits: the model's own activation, else softmax, or sigmoid when its
     `model_info` says that classes do not exclude each other."""
     if score is Score.LOGIT:
@@ -84,3 +150,66 @@ def _activation(anatomy: Anatomy, score: Score) -> Activation:
         return own
     multilabel = is_true(info_value(anatomy.view.model, "multilabel"))
     return Activation.SIGMOID if multilabel or anatomy.scores.classes == 1 else Activation.SOFTMAX
+
+
+def _detector_plan(anatomy: Detector, request: InsertionRequest, ids: LabelIds | None, apart: bool) -> DetectorPlan:
+    method = request.method or (Method.CLASS_WISE if anatomy.head is not None else Method.ACTIVATION_MAP)
+    if method is Method.RECIPRO_CAM:
+        raise ModelMismatchError(
+            "recipro-cam is for classifiers; this model has scores on a grid. Use class-probability-map."
+        )
+    if method.class_wise and anatomy.head is None:
+        raise UnsupportedModelError(
+            "The classes are scored per region or per query, not per place, so there is no map of a class to read",
+            remedy="Use --method activation-map or eigen-cam.",
+        )
+    head = anatomy.head
+    if head is not None and ids is None:
+        ids = find_label_ids(anatomy.view.model, head)
+    if request.compat is not None and head is not None:
+        head = _before_activation(anatomy, head)
+    return DetectorPlan(
+        method=Method.CLASS_PROBABILITY_MAP if method.class_wise else method,
+        classes=0 if ids is None else len(ids.by_label),
+        normalise=request.normalise,
+        top_k=request.top_k,
+        feature_vector=request.feature_vector,
+        head=head if method.class_wise else None,
+        ids=ids,
+        combine=request.combine or Combine.MEAN,
+        level=0 if head is None else _level(head, _map_level(request)),
+        compat=request.compat,
+        apart=apart or (head is not None and head.enlarged),
+    )
+
+
+def _map_level(request: InsertionRequest) -> str | int:
+    if request.map_level is not None:
+        return request.map_level
+    return MIDDLE if request.compat is not None else FINEST
+
+
+def _level(head: ClassHead, wanted: str | int) -> int:
+    count = len(head.levels)
+    if wanted == MIDDLE:
+        return count // 2
+    if wanted == FINEST:
+        return 0
+    assert isinstance(wanted, int)
+    if wanted >= count:
+        grids = ", ".join(f"{index} ({level.grid})" for index, level in enumerate(head.levels))
+        raise ModelMismatchError(f"map-level is {wanted}, but the model has the levels {grids}.")
+    return wanted
+
+
+def _before_activation(anatomy: Detector, head: ClassHead) -> ClassHead:
+    """Return the class head with its scores as they were before the activation."""
+    if head.made_by is Activation.NONE:
+        return replace(head, activation=Activation.NONE, objectness=None, objectness_levels=())
+    raw = anatomy.logits_of(head)
+    if raw is None:
+        raise UnsupportedModelError(
+            "The class scores before their activation are not found, which --compat otx shows",
+            remedy="Leave out --compat.",
+        )
+    return raw

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any, TypeVar
 
+from ov_xai.cards import Card
 from ov_xai.errors import RequestError
 
 
@@ -16,11 +17,13 @@ class Method(str, Enum):
     RECIPRO_CAM = "recipro-cam"
     ACTIVATION_MAP = "activation-map"
     EIGEN_CAM = "eigen-cam"
+    CLASS_PROBABILITY_MAP = "class-probability-map"
+    CLASS_WISE = "class-wise"  # recipro-cam for a classifier, class-probability-map for a detector
 
     @property
     def class_wise(self) -> bool:
         """True when there is one map per class, False for one map per image."""
-        return self is Method.RECIPRO_CAM
+        return self not in (Method.ACTIVATION_MAP, Method.EIGEN_CAM)
 
 
 class Mask(str, Enum):
@@ -37,6 +40,19 @@ class Score(str, Enum):
     PROBABILITY = "probability"
 
 
+class Combine(str, Enum):
+    """How the levels of a feature pyramid make one map."""
+
+    MEAN = "mean"
+    MAX = "max"
+
+
+class Compat(str, Enum):
+    """Whose maps are reproduced: those of OTX 2.1 and later."""
+
+    OTX = "otx"
+
+
 class Normalise(str, Enum):
     """How raw maps become the output: `minmax` gives u8 0..255 per map, `none` gives f32 raw values."""
 
@@ -44,12 +60,10 @@ class Normalise(str, Enum):
     NONE = "none"
 
 
-#: Names used by `otx explain`, lower case.
+#: Names by which a method is known, lower case, without hyphens and underscores.
 METHOD_ALIASES = {
-    "classwisesaliencymap": Method.RECIPRO_CAM,
-    "reciprocam": Method.RECIPRO_CAM,
-    "activationmap": Method.ACTIVATION_MAP,
-    "eigencam": Method.EIGEN_CAM,
+    **{method.value.replace("-", ""): method for method in Method},
+    "classwisesaliencymap": Method.CLASS_WISE,
 }
 
 Word = TypeVar("Word", bound=Enum)
@@ -83,6 +97,26 @@ def parse_grid(text: str) -> tuple[int, int]:
     return int(parts[0]), int(parts[1])
 
 
+#: Words for `map_level`.
+MIDDLE, FINEST = "middle", "finest"
+
+
+def parse_map_level(text: str | int) -> str | int:
+    """Return "middle", "finest" or a level number from 0 (the finest).
+
+    Raises:
+        RequestError: `text` is none of these.
+    """
+    wanted = str(text).strip().lower()
+    if wanted in (MIDDLE, FINEST):
+        return wanted
+    if not wanted.isdecimal():
+        raise RequestError(
+            f"map-level '{text}' is not known; expected middle, finest or a level number from 0 (the finest)."
+        )
+    return int(wanted)
+
+
 def parse_method(text: str | Method | None) -> Method | None:
     """Return the method that `text` names (canonical or OTX name, any case); None for "auto".
 
@@ -97,7 +131,7 @@ def parse_method(text: str | Method | None) -> Method | None:
     key = wanted.replace("-", "").replace("_", "")
     if key in METHOD_ALIASES:
         return METHOD_ALIASES[key]
-    allowed = ["auto", *(method.value for method in Method), *METHOD_ALIASES]
+    allowed = ["auto", *(method.value for method in Method), "classwisesaliencymap", "activationmap", "eigencam"]
     close = difflib.get_close_matches(wanted, allowed, n=1)
     hint = f" Did you mean '{close[0]}'?" if close else ""
     raise RequestError(f"method '{text}' is not known; expected one of: {', '.join(allowed)}.{hint}")
@@ -134,6 +168,11 @@ class InsertionRequest:
         feature_vector: also emit the spatial mean of the target.
         score_output: name or index of the output that holds the class scores, for models with several.
         labels: one label per class, stored in the model's `model_info`; None leaves it as it is.
+        combine: for detectors, how the pyramid levels make one map; None for the mean.
+        map_level: for detectors, the level whose grid the maps have: "middle", "finest", or 0 (finest), 1, ...; None
+            for the finest.
+        compat: for detectors, reproduce the maps of another tool; it chooses mean and middle.
+        card: knowledge about the family of the model; it precedes the shipped cards.
     """
 
     method: Method | None = None
@@ -147,11 +186,19 @@ class InsertionRequest:
     feature_vector: bool = False
     score_output: str | None = None
     labels: tuple[str, ...] | None = None
+    combine: Combine | None = None
+    map_level: str | int | None = None
+    compat: Compat | None = None
+    card: Card | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "method", parse_method(self.method))
         object.__setattr__(self, "mask", None if self.mask is None else parse_word(Mask, self.mask))
         object.__setattr__(self, "score", parse_word(Score, self.score))
+        object.__setattr__(self, "combine", None if self.combine is None else parse_word(Combine, self.combine))
+        object.__setattr__(self, "compat", None if self.compat is None else parse_word(Compat, self.compat))
+        if self.map_level is not None:
+            object.__setattr__(self, "map_level", parse_map_level(self.map_level))
         object.__setattr__(self, "normalise", parse_word(Normalise, self.normalise))
         for index, label in enumerate(self.labels or ()):
             if not label.split() or not label.isprintable():
@@ -162,5 +209,7 @@ class InsertionRequest:
             raise RequestError("--block and --target-layer both choose what is masked. Drop one.")
         if self.block is not None and self.block < 1:
             raise RequestError(f"block is {self.block}; expected 1 (the last attention block) or more.")
+        if self.compat is not None and (self.combine is not None or self.map_level is not None):
+            raise RequestError("--compat chooses how levels are combined, and where. Drop --combine and --map-level.")
         if self.top_k is not None and self.top_k < 1:
             raise RequestError(f"top-k is {self.top_k}; expected a whole number from 1 to the number of classes.")

@@ -40,15 +40,16 @@ from ov_xai import (
     save,
 )
 from ov_xai.explaining import ready_model
+from ov_xai.graph.trial import sample_inputs
 from ov_xai.methods import recipro_cam
 from ov_xai.perturbation.forms import Refusal
 from ov_xai.runtime.dump import DumpOptions, explain_folder
 from ov_xai.runtime.images import find_images, read_image
 from ov_xai.runtime.preprocessing import preprocessing_of
-from ov_xai.selfcheck import sample_inputs
 
 ROOT = Path(__file__).parent.parent
-BUNDLED = ROOT / "data" / "models" / "efficientnet_lite0.xml"
+MODELS = ROOT / "data" / "models"
+BUNDLED = {"bundled": "efficientnet_lite0", "bundled-detector": "nanodet_g"}
 GROUPS = {
     "convolutional": (
         "resnet18 mobilenetv2_100 mobilenetv3_small_100 efficientnet_b0 densenet121 squeezenet1_1 vgg11 "
@@ -62,6 +63,10 @@ GROUPS = {
     "pooled-token": (
         "vit_tiny_gap swin_tiny_patch4_window7_224 swin_tiny_patch4_window7_224_onnx pvt_v2_b0 mixer_s32_224 "
         "levit_128s mobilevit_xxs"
+    ).split(),
+    "detectors": (
+        "yolov5n yolov8n yolov8n_onnx yolov8n_int8 yolox_nano ssdlite320_mbv3 ssdlite320_full retinanet_r50_fpn_v2 "
+        "rtdetr-resnet50 bundled-detector"
     ).split(),
     "large": list(RANDOM_MODELS),
 }
@@ -109,8 +114,8 @@ class Row:
 
 def model_path(name: str, zoo: Path, folder: Path) -> Path:
     """Return the path of a bundled, a random or a packed model, the latter two written to a folder."""
-    if name == "bundled":
-        return BUNDLED
+    if name in BUNDLED:
+        return MODELS / f"{BUNDLED[name]}.xml"
     if name not in RANDOM_MODELS:
         return unpack(zoo, name, folder)
     path = folder / f"{name}.xml"
@@ -233,7 +238,10 @@ def prepared_tensors(model: ov.Model, files: list[Path]) -> list[np.ndarray]:
 def explain_throughput(photos: Path, count: int, rendered: bool, config: dict[str, Any]) -> float:
     """Return images per second of explaining a folder with a plain model, files included, the insertion not."""
     normalise = Normalise.MINMAX if rendered else Normalise.NONE
-    session = Session(ready_model(BUNDLED, InsertionRequest(normalise=normalise), ClassChoice()), config=config)
+    session = Session(
+        ready_model(MODELS / "efficientnet_lite0.xml", InsertionRequest(normalise=normalise), ClassChoice()),
+        config=config,
+    )
     with tempfile.TemporaryDirectory() as folder:
         options = DumpOptions(Path(folder), RenderOptions(rendered=rendered))
         start = time.perf_counter()
@@ -244,7 +252,7 @@ def explain_throughput(photos: Path, count: int, rendered: bool, config: dict[st
 def measure_explain(photos: Path, config: dict[str, Any], rounds: int = 5) -> dict[str, float]:
     """Return throughput of a folder of photos relative to bare inference, the median of interleaved rounds."""
     files = [image.path for image in find_images(photos)]
-    model = ov.Core().read_model(BUNDLED)
+    model = ov.Core().read_model(MODELS / "efficientnet_lite0.xml")
     tensors = prepared_tensors(model, files)
     pairs, raw, bare = [], [], []
     for _ in range(rounds):

@@ -5,7 +5,7 @@ import pytest
 
 from ov_xai import InsertionRequest, Mask, Method, Normalise, Score, insert, read_manifest, save
 from ov_xai.graph.io import read_model
-from ov_xai.selfcheck import sample_inputs
+from ov_xai.graph.trial import sample_inputs
 from tests.helpers import F32, SCORE_ROUNDING, assert_levels_equal, assert_maps_equal, output, run
 from tests.reference.mosaic import literal_logits, maps_from_logits, target_values, to_u8
 from tests.reference.unsupervised import activation_map, eigen_cam

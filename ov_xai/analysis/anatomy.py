@@ -1,95 +1,72 @@
-"""Everything the insertion needs to know about a model, found once."""
+"""What is found once about every model: the graph, its image input, what all axes are, and a feature map."""
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
 import openvino as ov
 
-from ov_xai.analysis.attention import attended, attention_ops
 from ov_xai.analysis.candidates import Candidate, candidate
-from ov_xai.analysis.collapse import Collapse, find_collapse
-from ov_xai.analysis.demand import Demand
 from ov_xai.analysis.propagation import Layouts, hidden_grid, image_layout, propagate
-from ov_xai.analysis.scores import Scores, find_scores
 from ov_xai.errors import ModelMismatchError
 from ov_xai.graph.image_input import find_image_input
-from ov_xai.graph.view import GraphView, node_key, shape_text
-from ov_xai.request import InsertionRequest
+from ov_xai.graph.view import GraphView
 
 
 @dataclass(frozen=True)
-class Anatomy:
-    """A classifier, taken apart.
+class Surface:
+    """A model's graph with the meaning of its axes.
 
     Attributes:
         view: the graph.
         image: the image input.
         image_letters: its layout, e.g. "NCHW".
         layouts: what the axes of every tensor are.
-        demand: which positions of every tensor the scores are computed from.
-        scores: the class scores.
-        collapse: where the places end; None when a target was named and the model's own end is of no use.
-        target: the tensor to mask.
     """
 
     view: GraphView
     image: ov.Output
     image_letters: str
     layouts: Layouts
-    demand: Demand
-    scores: Scores
-    collapse: Collapse | None
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """What every kind of model has.
+
+    Attributes:
+        surface: the graph with the meaning of its axes.
+        target: the feature map that is masked, or shown as it is.
+    """
+
+    surface: Surface
     target: Candidate
 
+    @property
+    def view(self) -> GraphView:
+        """The graph."""
+        return self.surface.view
 
-def dissect(model: ov.Model, request: InsertionRequest) -> Anatomy:
-    """Return the anatomy of a classifier.
+    @property
+    def layouts(self) -> Layouts:
+        """What the axes of every tensor are."""
+        return self.surface.layouts
+
+
+def find_surface(model: ov.Model, grid: tuple[int, int] | None = None) -> Surface:
+    """Return the graph with the meaning of its axes.
+
+    Args:
+        model: the model.
+        grid: rows and columns of tokens whose grid the graph hides; None reads all from the graph.
 
     Raises:
-        UnsupportedModelError: no image input, no class scores, no spatial grid.
-        ModelMismatchError: a layer or output named in the request does not exist or does not fit.
+        UnsupportedModelError: no image input.
+        ModelMismatchError: no tensor has such a grid.
     """
     image, letters = find_image_input(model)
     view = GraphView(model)
-    layouts = _layouts(view, image, letters, request.grid)
-    labels = len(request.labels) if request.labels else None
-    scores = find_scores(view, layouts, request.score_output, labels)
-    demand = Demand(view, layouts, [scores.logits])
-    collapse: Collapse | None = None
-    if request.target_layer is not None:
-        target = _named_target(view, demand, scores, request.target_layer)
-    elif request.block is not None:
-        target = _block_target(view, demand, scores, request.block)
-    else:
-        collapse = find_collapse(view, demand, scores.logits)
-        target = collapse.target
-    _require_grid(target, request.grid)
-    return Anatomy(view, image, letters, layouts, demand, scores, collapse, target)
-
-
-def candidates(view: GraphView, demand: Demand, logits: ov.Output, image: ov.Output) -> list[Candidate]:
-    """Return every tensor of whose places the scores depend, in topological order."""
-    on_path = view.ancestors([logits.get_node()])
-    first = node_key(image.get_node())
-    found = []
-    for node in view.ordered(on_path):
-        if node_key(node) == first:
-            continue
-        for output in node.outputs():
-            tensor = candidate(output, demand.layouts) if demand.reads_grid(output) else None
-            if tensor is not None:
-                found.append(tensor)
-    return found
-
-
-def _require_grid(target: Candidate, wanted: tuple[int, int] | None) -> None:
-    if wanted is not None and wanted != (target.grid.height, target.grid.width):
-        raise ModelMismatchError(
-            f"--grid is {wanted[0]}x{wanted[1]}, but the target '{target.name}' has a {target.grid} grid. Choose a "
-            "layer of that grid with --target-layer, or leave --grid out."
-        )
+    return Surface(view, image, letters, _layouts(view, image, letters, grid))
 
 
 def _layouts(view: GraphView, image: ov.Output, letters: str, grid: tuple[int, int] | None) -> Layouts:
@@ -111,55 +88,3 @@ def _grids(view: GraphView, layouts: Layouts) -> set[tuple[int | None, int | Non
     outputs = [output for node in view.ops for output in node.outputs()]
     found = [item.grid for output in outputs if (item := candidate(output, layouts)) is not None]
     return {(grid.height, grid.width) for grid in found}
-
-
-def _block_target(view: GraphView, demand: Demand, scores: Scores, block: int) -> Candidate:
-    """Return the tokens that enter the `block`-th attention, counted from the scores."""
-    found = attention_ops(view, demand, scores.logits)
-    if block > len(found):
-        raise ModelMismatchError(
-            f"--block is {block}, but {len(found)} attention blocks read the grid; expected a number from 1 (the last "
-            f"one) to {len(found)}."
-            if found
-            else "--block counts attention blocks, but no attention reads the grid. Use --target-layer instead."
-        )
-    target = attended(view, demand, found[-block])
-    if target is None:
-        raise ModelMismatchError(
-            f"The tokens that enter attention block {block} ('{found[-block].get_friendly_name()}') have no grid that "
-            "can be followed. Use --target-layer instead."
-        )
-    return target
-
-
-def _named_target(view: GraphView, demand: Demand, scores: Scores, name: str) -> Candidate:
-    node = view.find(name)
-    possible = {item.name: item for item in candidates(view, demand, scores.logits, _image_of(view))}
-    if node is None:
-        close = difflib.get_close_matches(name, possible, n=3, cutoff=0.3) or list(possible)[-3:]
-        raise ModelMismatchError(
-            f"Layer '{name}' does not exist; expected a friendly name or tensor name. Nearest layers with a grid: "
-            f"{', '.join(close) or 'none'}. `ov-xai inspect` lists all."
-        )
-    friendly = node.get_friendly_name()
-    if friendly not in possible:
-        reason = _why_not(view, demand, scores, node)
-        raise ModelMismatchError(
-            f"Layer '{friendly}' {shape_text(node.output(0))} cannot be masked: {reason}. `ov-xai inspect` lists the "
-            "layers that can."
-        )
-    return possible[friendly]
-
-
-def _image_of(view: GraphView) -> ov.Output:
-    return find_image_input(view.model)[0]
-
-
-def _why_not(view: GraphView, demand: Demand, scores: Scores, node: ov.Node) -> str:
-    if node_key(node) not in view.ancestors([scores.logits.get_node()]):
-        return "the scores do not depend on it"
-    if node_key(node) == node_key(_image_of(view).get_node()):
-        return "it is the image itself"
-    if any(candidate(output, demand.layouts) is not None for output in node.outputs()):
-        return "the scores read none of its places"
-    return "it has no spatial grid of more than 1x1"

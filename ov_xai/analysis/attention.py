@@ -5,10 +5,10 @@ from __future__ import annotations
 import openvino as ov
 
 from ov_xai.analysis.axes import has_places
-from ov_xai.analysis.candidates import LEARNED_OPS, Candidate, candidate, walk_back
+from ov_xai.analysis.candidates import Candidate, candidate, walk_back
 from ov_xai.analysis.demand import Demand
 from ov_xai.analysis.links import SELECTIONS, taken_positions
-from ov_xai.analysis.scores import VIEW_OPS
+from ov_xai.graph.kinds import LEARNED_OPS, VIEW_OPS
 from ov_xai.graph.view import GraphView, Port, is_weight, node_key, port, rank
 
 #: What may stand between a projection and the split of its result into queries, keys and values.

@@ -287,7 +287,32 @@ def _regroup_segmented(layout: Layout, extents: list[int | None]) -> Layout | No
         others = regroup(layout[:index] + layout[index + 1 :], extents[:position] + extents[position + 1 :])
         if others is not None:
             return (*others[:position], axis, *others[position:])
-    return None
+    return _divided(layout, index, extents)
+
+
+def _divided(layout: Layout, index: int, extents: list[int | None]) -> Layout | None:
+    """Return the layout after the last axis, of several segments, is divided into places and columns."""
+    columns = extents[-1]
+    size = axis_size(layout[index])
+    same = len(extents) == len(layout) + 1 and index == len(layout) - 1
+    if not same or columns is None or size is None or extents[-2] != size // columns or size % columns:
+        return None
+    if [axis_size(axis) for axis in layout[:-1]] != extents[:-2]:
+        return None
+    places = _divided_segments(layout[index], columns)
+    return None if places is None else (*layout[:-1], places, axis_of(Role.OTHER, columns))
+
+
+def _divided_segments(axis: Axis, columns: int) -> Axis | None:
+    """Return an axis of several segments without its innermost `columns`, which each segment must have."""
+    parts: list[Segment] = []
+    for segment in axis:
+        last = segment[-1] if segment else Factor(Role.OTHER, 1)
+        if last.role is not Role.OTHER or last.size is None or last.size % columns:
+            return None
+        rest = last.size // columns
+        parts.append((*segment[:-1], Factor(Role.OTHER, rest)) if rest > 1 else segment[:-1])
+    return tuple(parts)
 
 
 def _product(layout: Layout) -> int | None:

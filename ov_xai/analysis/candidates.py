@@ -8,11 +8,8 @@ import openvino as ov
 
 from ov_xai.analysis.axes import UNIT, Grid, Layout, batch_axis, grid, is_separable, is_spatial, place_axes
 from ov_xai.analysis.propagation import Layouts
-from ov_xai.analysis.scores import VIEW_OPS
+from ov_xai.graph.kinds import LEARNED_OPS, VIEW_OPS
 from ov_xai.graph.view import GraphView, port, sizes
-
-#: Layers that mix channels or places by learned weights.
-LEARNED_OPS = frozenset("Convolution GroupConvolution MatMul DeformableConvolution BinaryConvolution".split())
 
 
 @dataclass(frozen=True)

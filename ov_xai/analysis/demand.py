@@ -35,7 +35,7 @@ class Demand:
         self._sources: dict[int, list[ov.Output]] = {}
         roots = list(outputs)
         for output in roots:
-            self._needed[port(output)] = _all(output)
+            self._needed[port(output)] = everything(output)
         for node in reversed(view.ordered(view.ancestors([output.get_node() for output in roots]))):
             for result, output in enumerate(node.outputs()):
                 if port(output) in self._needed:
@@ -116,7 +116,8 @@ def kept_count(layout: Layout) -> int:
     return sum(len(kept_positions(axis)) for axis in layout if has_places(axis))
 
 
-def _all(output: ov.Output) -> Positions:
+def everything(output: ov.Output) -> Positions:
+    """Return all positions of a tensor."""
     return [None if extent is None else np.ones(extent, bool) for extent in sizes(output) or []]
 
 
@@ -128,7 +129,7 @@ def _pulled(node: ov.Node, index: int, result: int, source: ov.Output, wanted: P
     """Return the positions of an input that the wanted positions of an output are computed from."""
     if not _any(wanted):
         return _none(source)
-    needed = _all(source)
+    needed = everything(source)
     for link in links(node, index, result):
         whole = needed[link.axis]
         if whole is None:
@@ -150,24 +151,24 @@ def _pulled(node: ov.Node, index: int, result: int, source: ov.Output, wanted: P
 
 def reached(view: GraphView, start: ov.Node) -> dict[Port, Positions]:
     """Return the positions of every tensor that depend on the outputs of a node: `Demand` the other way round."""
-    found: dict[Port, Positions] = {port(output): _all(output) for output in start.outputs()}
+    found: dict[Port, Positions] = {port(output): everything(output) for output in start.outputs()}
     for node in view.ordered(view.descendants([start])):
         if node_key(node) == node_key(start) or node.get_type_name() == "ShapeOf":
             continue
         for result, output in enumerate(node.outputs()):
             marks = [
-                _pushed(node, index, result, output, found[port(source)])
+                pushed(node, index, result, output, found[port(source)])
                 for index, source in enumerate(node.input_values())
                 if port(source) in found
             ]
-            if marks and _any(joint := _union(marks)):
+            if marks and _any(joint := union(marks)):
                 found[port(output)] = joint
     return found
 
 
-def _pushed(node: ov.Node, index: int, result: int, output: ov.Output, marked: Positions) -> Positions:
+def pushed(node: ov.Node, index: int, result: int, output: ov.Output, marked: Positions) -> Positions:
     """Return the positions of an output that the marked positions of an input go into."""
-    reached_here = _all(output)
+    reached_here = everything(output)
     for link in links(node, index, result):
         near = marked[link.axis]
         if near is None:
@@ -192,7 +193,8 @@ def _any(marked: Positions) -> bool:
     return all(part is None or bool(part.any()) for part in marked)
 
 
-def _union(marks: list[Positions]) -> Positions:
+def union(marks: list[Positions]) -> Positions:
+    """Return, per axis, the positions that any of the marks holds."""
     return [
         None if any(part is None for part in parts) else np.logical_or.reduce([p for p in parts if p is not None])
         for parts in zip(*marks, strict=True)

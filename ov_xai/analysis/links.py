@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
+from ov_xai.graph.kinds import REDUCTIONS
 from ov_xai.graph.view import constant_ints, constant_value, sizes
 
 Positions = npt.NDArray[np.int64]
@@ -289,11 +290,10 @@ _ELEMENTWISE = (
     "LogicalNot LogicalOr Maximum Minimum Mish Mod Multiply Negative NotEqual PRelu Power Relu Round Select Selu "
     "Sigmoid Sign Sin Sinh SoftPlus SoftSign Sqrt SquaredDifference Subtract Swish Tan Tanh"
 ).split()
-_REDUCTIONS = "ReduceMean ReduceSum ReduceMax ReduceMin ReduceL1 ReduceL2 ReduceProd".split()
 
 _FINDERS: dict[str, Callable[[ov.Node, int], Links]] = {
     **dict.fromkeys(_ELEMENTWISE, _elementwise),
-    **dict.fromkeys(_REDUCTIONS, _reduction),
+    **dict.fromkeys(REDUCTIONS, _reduction),
     **dict.fromkeys(("Softmax", "LogSoftmax", "MVN", "NormalizeL2"), _normalisation),
     **dict.fromkeys(("Reshape", "Squeeze", "Unsqueeze"), _reshape),
     "Transpose": _transpose,

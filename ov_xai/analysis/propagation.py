@@ -28,6 +28,7 @@ from ov_xai.analysis.axes import (
     segment_size,
     unknown,
 )
+from ov_xai.graph.kinds import CONVOLUTIONS, LEARNED_OPS, REDUCTIONS
 from ov_xai.graph.view import GraphView, Port, constant_ints, constant_value, node_key, port, sizes
 
 Layouts = dict[Port, Layout]
@@ -54,7 +55,14 @@ def propagate(view: GraphView, image: ov.Output, layout: Layout, given: tuple[Po
         given: the layout of one more tensor, which is not to be derived.
     """
     known: Layouts = {port(image): layout}
+    processed: set[int] = set()
     for node in view.ordered(view.descendants([image.get_node()])):
+        if _is_layer(node):
+            if not processed.intersection(node_key(source.get_node()) for source in node.input_values()):
+                known.update(_entering(node, known))
+            processed.add(node_key(node))
+        elif processed.intersection(node_key(source.get_node()) for source in node.input_values()):
+            processed.add(node_key(node))
         if node_key(node) == node_key(image.get_node()) or node.get_type_name() in ("Result", "ShapeOf"):
             continue
         if any(sizes(output) is None for output in node.outputs()):
@@ -98,6 +106,24 @@ def _outputs(node: ov.Node, known: Layouts) -> Layouts:
         port(output): layout if _fits(layout, output) else unknown(_extents(output))
         for output, layout in zip(node.outputs(), results, strict=True)
     }
+
+
+def _is_layer(node: ov.Node) -> bool:
+    return node.get_type_name() in LEARNED_OPS
+
+
+def _entering(node: ov.Node, known: Layouts) -> Layouts:
+    """Return the layout of what enters the first convolution, where the image was lost on the way.
+
+    Preprocessing in a loop over images cannot be followed; what a first convolution slides over are rows and columns
+    of the image all the same.
+    """
+    source = node.input_value(0)
+    lost = port(source) in known and not is_spatial(known[port(source)])
+    extents = _extents(source)
+    if node.get_type_name() != "Convolution" or not lost or len(extents) != 4:
+        return {}
+    return {port(source): image_layout(source, "NCHW")}
 
 
 def _repeated_weights(node: ov.Node, image: Layout) -> Layouts:
@@ -391,15 +417,11 @@ _ELEMENTWISE = (
     "Add Subtract Multiply Divide Maximum Minimum Power Mod FloorMod SquaredDifference Select PRelu FakeQuantize "
     "Equal NotEqual Less LessEqual Greater GreaterEqual LogicalAnd LogicalOr LogicalXor"
 ).split()
-_CONVOLUTIONS = (
-    "Convolution GroupConvolution ConvolutionBackpropData GroupConvolutionBackpropData DeformableConvolution"
-).split()
-_REDUCTIONS = "ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2".split()
 
 TRANSFERS: dict[str, Transfer] = {
     **dict.fromkeys(_ELEMENTWISE, _elementwise),
-    **dict.fromkeys(_CONVOLUTIONS, _convolution),
-    **dict.fromkeys(_REDUCTIONS, _reduce),
+    **dict.fromkeys(CONVOLUTIONS, _convolution),
+    **dict.fromkeys(REDUCTIONS, _reduce),
     "MatMul": _matmul,
     "ScaledDotProductAttention": _attention,
     "Reshape": _reshape,

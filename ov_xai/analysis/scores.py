@@ -7,20 +7,12 @@ from enum import Enum
 
 import openvino as ov
 
-from ov_xai.analysis.axes import is_spatial, vector_axis
+from ov_xai.analysis.axes import vector_axis
 from ov_xai.analysis.propagation import Layouts
-from ov_xai.errors import ModelMismatchError, UnsupportedModelError
-from ov_xai.graph.view import GraphView, is_float, node_key, port, shape_text, sizes
+from ov_xai.errors import ModelMismatchError
+from ov_xai.graph.kinds import DECISION_OPS, VIEW_OPS
+from ov_xai.graph.view import GraphView, is_float, node_key, port, sizes
 
-#: Ops that only rearrange: what comes out holds the same numbers.
-VIEW_OPS = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Transpose", "Convert", "Identity"})
-#: Ops that choose among scores; what follows them is a decision, not a score.
-DECISION_OPS = frozenset(
-    (
-        "TopK NonMaxSuppression MulticlassNms MatrixNms NMSRotated DetectionOutput Proposal NonZero "
-        "ExperimentalDetectronDetectionOutput GenerateProposals Bucketize Unique"
-    ).split()
-)
 OUTPUT_NAMES_OF_MAPS = frozenset({"saliency_map", "feature_vector", "saliency_classes"})
 
 
@@ -51,35 +43,29 @@ class Scores:
     classes: int
 
 
-def find_scores(view: GraphView, layouts: Layouts, wanted: str | None = None, label_count: int | None = None) -> Scores:
-    """Return the scores of a classifier.
+def find_scores(
+    view: GraphView, layouts: Layouts, wanted: str | None = None, label_count: int | None = None
+) -> Scores | None:
+    """Return the scores of a classifier; None when no output holds any.
 
     With several candidates, an output that another one is computed from is dropped unless the other only activates
     it, then one whose class count is the label count is preferred, then the first.
 
     Raises:
-        ModelMismatchError: `wanted` names no output, or one without class scores.
-        UnsupportedModelError: no output holds class scores.
+        ModelMismatchError: `wanted` names no output.
     """
     outputs = view.model.outputs
     if wanted is not None:
-        index = _named_output(view.model, wanted)
-        scores = _as_scores(view, layouts, index)
-        if scores is None:
-            raise ModelMismatchError(
-                f"Output '{wanted}' {shape_text(outputs[index])} holds no class scores; expected [N, classes], "
-                "computed from the image. Give another --score-output."
-            )
-        return scores
+        return _as_scores(view, layouts, named_output(view.model, wanted))
     candidates = [scores for index in range(len(outputs)) if (scores := _as_scores(view, layouts, index)) is not None]
-    if not candidates or _has_boxes(view.model):
-        raise _no_scores(view, layouts)
+    if not candidates or has_boxes(view.model):
+        return None
     candidates = _deepest(view, candidates)
     fitting = [scores for scores in candidates if scores.classes == label_count]
     return (fitting or candidates)[0]
 
 
-def _has_boxes(model: ov.Model) -> bool:
+def has_boxes(model: ov.Model) -> bool:
     """Return whether an output lists boxes: [N, boxes, 4], or with a score, a class or an image index beside them."""
     shapes = [sizes(output) or [] for output in model.outputs]
     return any(len(shape) == 3 and shape[2] in range(4, 8) for shape in shapes)
@@ -105,7 +91,12 @@ def output_names(model: ov.Model) -> list[str]:
     ]
 
 
-def _named_output(model: ov.Model, wanted: str) -> int:
+def named_output(model: ov.Model, wanted: str) -> int:
+    """Return the index of the output with that name or index.
+
+    Raises:
+        ModelMismatchError: there is none.
+    """
     names = output_names(model)
     for index, output in enumerate(model.outputs):
         if wanted in output.get_names() or wanted == names[index] or wanted == str(index):
@@ -151,27 +142,3 @@ def _deepest(view: GraphView, candidates: list[Scores]) -> list[Scores]:
         if not any(key in view.ancestors([other.logits.get_node()]) for other in others):
             kept.append(scores)
     return kept or candidates
-
-
-def _no_scores(view: GraphView, layouts: Layouts) -> UnsupportedModelError:
-    described = ", ".join(
-        f"{name} {shape_text(output)}"
-        for name, output in zip(output_names(view.model), view.model.outputs, strict=True)
-    )
-    decision = next((node for node in view.ops if node.get_type_name() in DECISION_OPS), None)
-    producers = [output.get_node().input_value(0) for output in view.model.outputs]
-    spatial = any(is_spatial(layouts[port(source)]) for source in producers if port(source) in layouts)
-    depth = max((len(sizes(source) or []) for source in producers), default=0)
-    if decision is not None or depth >= 3 or len(producers) > 1:
-        picture = spatial and decision is None and len(producers) == 1 and depth == 4
-        what = "a segmentation model" if picture else "a detector"
-        return UnsupportedModelError(
-            f"The outputs look like those of {what}: {described}; this version patches classifiers, whose scores are "
-            "[N, classes]",
-            node=decision.get_friendly_name() if decision is not None else None,
-            remedy="If one output does hold class scores, name it with --score-output.",
-        )
-    return UnsupportedModelError(
-        f"No output holds class scores: found {described}, expected [N, classes] computed from the image",
-        remedy="Name the right output with --score-output, or export the model with its classification head.",
-    )

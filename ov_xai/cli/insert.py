@@ -36,8 +36,18 @@ def insert(model: Path, output: Path | None, in_place: bool, replace_old: bool, 
     if as_json:
         say(manifest.to_json())
     _report(manifest, destination, as_json)
-    if manifest.mask is None and options["mask"] is not None:
-        say(f"note      --mask has no effect: {manifest.method} gives one map per image and masks nothing", err=True)
+    for option in _without_effect(manifest, options):
+        say(f"note      --{option} has no effect on {manifest.method}", err=True)
+
+
+def _without_effect(manifest: Manifest, options: dict[str, Any]) -> list[str]:
+    """Return the options that were given and play no part in what was inserted."""
+    idle = []
+    if manifest.mask is None:
+        idle += ["mask", "block"]
+    if manifest.combine is None:
+        idle += ["combine", "map_level", "compat"]
+    return [name.replace("_", "-") for name in idle if options[name] is not None]
 
 
 def choose_output(model: Path, output: Path | None, suffix: str, in_place: bool) -> Path:
@@ -57,17 +67,46 @@ def choose_output(model: Path, output: Path | None, suffix: str, in_place: bool)
 
 
 def _report(manifest: Manifest, destination: Path, quiet: bool) -> None:
-    grid = "x".join(str(extent or "?") for extent in manifest.grid)
-    kept = f", {manifest.kept_tokens} tokens kept" if manifest.kept_tokens else ""
-    say(f"target    {manifest.target[0]}, grid {grid}{kept}", err=quiet)
-    if manifest.shared:
-        say(f"shared    {', '.join(manifest.shared)}: not masked", err=quiet)
-    mask = f", mask {manifest.mask}, score {manifest.score}" if manifest.mask else ""
-    say(f"method    {manifest.method}{mask}", err=quiet)
-    reason = f": {manifest.strategy_reason}" if manifest.strategy_reason else ""
-    say(f"strategy  {manifest.strategy}{reason}", err=quiet)
-    if manifest.strategy == "mosaic":
-        say("          runs what follows the target once per place; `ov-xai inspect` says how much that is", err=quiet)
+    lines = _of_classifier(manifest) if manifest.task == "classification" else _of_detector(manifest)
     same = "bit-equal" if manifest.exact_outputs else "equal within 1e-5 of their range, not bit for bit"
-    say(f"outputs   original ones {same}; maps checked against the literal perturbation", err=quiet)
-    say(f"written   {destination}", err=quiet)
+    proof = "the literal perturbation" if manifest.mask else "an independent computation"
+    checked = f"; maps checked against {proof}" if manifest.score else ""
+    for line in (*lines, f"outputs   original ones {same}{checked}", f"written   {destination}"):
+        say(line, err=quiet)
+
+
+def _of_classifier(manifest: Manifest) -> list[str]:
+    kept = f", {manifest.kept_tokens} tokens kept" if manifest.kept_tokens else ""
+    mask = f", mask {manifest.mask}, score {manifest.score}" if manifest.mask else ""
+    reason = f": {manifest.strategy_reason}" if manifest.strategy_reason else ""
+    lines = [f"target    {manifest.target[0]}, grid {_grid(manifest.grid)}{kept}"]
+    if manifest.shared:
+        lines.append(f"shared    {', '.join(manifest.shared)}: not masked")
+    lines += [f"method    {manifest.method}{mask}", f"strategy  {manifest.strategy}{reason}"]
+    if manifest.strategy == "mosaic":
+        lines.append("          runs what follows the target once per place; `ov-xai inspect` says how much that is")
+    return lines
+
+
+def _of_detector(manifest: Manifest) -> list[str]:
+    if not manifest.levels:
+        lines = [f"target    {manifest.target[0]}, grid {_grid(manifest.grid)}"]
+        if manifest.classes == 0:
+            lines.append("note      classes are scored per region or per query, not per place: one map per image")
+        return [*lines, f"method    {manifest.method}"]
+    unused = f", of which {manifest.unused_classes} stand for nothing" if manifest.unused_classes else ""
+    levels = ", ".join(_grid(level) for level in manifest.levels)
+    card = f", card {manifest.card}" if manifest.card else ""
+    how = f"compat {manifest.compat}" if manifest.compat else f"{manifest.combine} over the levels"
+    lines = [
+        f"scores    {', '.join(manifest.target)}: {manifest.classes} label ids{unused}{card}",
+        f"levels    {levels}",
+        f"method    {manifest.method}, {how}, grid {_grid(manifest.grid)}",
+    ]
+    if manifest.task == "detection" and manifest.readout is None:
+        lines.append("note      boxes cannot be read from the outputs; maps can")
+    return lines
+
+
+def _grid(extents: list[int | None]) -> str:
+    return "x".join(str(extent or "?") for extent in extents)

@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from ov_xai.analysis.report import LayerReport
+from ov_xai.analysis.report import LayerReport, ModelReport
 from ov_xai.cli.options import insertion_options, make_request
 from ov_xai.errors import EXIT_OK, UnsupportedModelError
+from ov_xai.graph.manifest import Manifest
 from ov_xai.inspection import Inspection
 from ov_xai.inspection import inspect as inspect_model
 
@@ -51,13 +52,7 @@ def _print(found: Inspection) -> None:
     rows = [
         ("task", report.task),
         ("image", report.image),
-        ("scores", f"{report.score_output}, {report.classes} classes, activation {report.activation}"),
-        ("logits", report.logits),
-        ("collapse", report.collapse or "target layer given"),
-        ("target", f"{report.target.name} {report.target.shape}"),
-        ("grid", _grid(report.target) + (f" and {manifest.kept_tokens} kept tokens" if manifest.kept_tokens else "")),
-        ("method", f"{manifest.method}" + (f", mask {manifest.mask}" if manifest.mask else "")),
-        ("strategy", manifest.strategy + (f": {manifest.strategy_reason}" if manifest.strategy_reason else "")),
+        *(_of_classifier(report, manifest) if report.task == "classification" else _of_detector(report, manifest)),
         ("extra cost", "unknown for dynamic sizes" if cost is None else f"+{cost:g} % multiply-adds"),
     ]
     if manifest.shared:
@@ -70,6 +65,31 @@ def _print(found: Inspection) -> None:
     if found.patched:
         click.echo("patched      yes; its manifest:")
         click.echo(json.dumps(json.loads(manifest.to_json()), indent=2))
+
+
+def _of_classifier(report: ModelReport, manifest: Manifest) -> list[tuple[str, str]]:
+    return [
+        ("scores", f"{report.score_output}, {report.classes} classes, activation {report.activation}"),
+        ("logits", report.logits),
+        ("collapse", report.collapse or "target layer given"),
+        ("target", f"{report.target.name} {report.target.shape}"),
+        ("grid", _grid(report.target) + (f" and {manifest.kept_tokens} kept tokens" if manifest.kept_tokens else "")),
+        ("method", f"{manifest.method}" + (f", mask {manifest.mask}" if manifest.mask else "")),
+        ("strategy", manifest.strategy + (f": {manifest.strategy_reason}" if manifest.strategy_reason else "")),
+    ]
+
+
+def _of_detector(report: ModelReport, manifest: Manifest) -> list[tuple[str, str]]:
+    rows = [("target", f"{report.target.name} {report.target.shape}"), ("method", manifest.method)]
+    if not report.levels:
+        return [("scores", "per region or per query, on no grid"), *rows]
+    unused = f", unused {manifest.unused_classes}" if manifest.unused_classes else ""
+    return [
+        ("scores", f"{report.logits}, {report.classes} label ids{unused}, activation {report.activation}"),
+        ("levels", ", ".join(report.levels)),
+        ("card", report.card or "none"),
+        *rows,
+    ]
 
 
 def _grid(layer: LayerReport) -> str:

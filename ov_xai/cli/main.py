@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from ov_xai.cli.cards import cards
 from ov_xai.cli.console import natives_silenced, say
 from ov_xai.cli.demo import demo
 from ov_xai.cli.explain import explain
@@ -30,6 +31,7 @@ Exit codes:
   8    the self-check failed
   {EXIT_PARTIAL}    done, but some images were skipped
   10   the device is unknown or cannot run the model
+  11   a card does not fit
   {EXIT_INTERRUPTED}  interrupted
 """
 
@@ -40,7 +42,7 @@ def cli() -> None:
     """Saliency maps inside OpenVINO models: one inference returns the predictions and where they come from."""
 
 
-for verb in (insert, inspect, explain, remove, demo):
+for verb in (insert, inspect, explain, remove, cards, demo):
     cli.add_command(verb)
 
 

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from ov_xai.request import InsertionRequest, Mask, Method, Normalise, Score, parse_grid, parse_method, parse_word
+from ov_xai.cards import read_card
+from ov_xai.request import (
+    Combine,
+    Compat,
+    InsertionRequest,
+    Mask,
+    Method,
+    Normalise,
+    Score,
+    parse_grid,
+    parse_method,
+    parse_word,
+)
 from ov_xai.runtime.labels import read_label_file
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -31,7 +44,7 @@ class MethodType(click.ParamType[Any]):
 METHOD = MethodType()
 
 
-def _words(kind: type[Mask] | type[Score] | type[Normalise]) -> click.Choice[str]:
+def _words(kind: type[Enum]) -> click.Choice[str]:
     return click.Choice([member.value for member in kind], case_sensitive=False)
 
 
@@ -57,6 +70,21 @@ def insertion_options(function: Function) -> Function:
             click.option("--feature-vector", is_flag=True, help="Also output the spatial mean of the target."),
             click.option("--score-output", metavar="NAME", help="Output with the class scores: name or index."),
             click.option(
+                "--combine", type=_words(Combine), help="Detectors: how levels make one map.  [default: mean]"
+            ),
+            click.option(
+                "--map-level",
+                metavar="middle|finest|N",
+                help="Detectors: the level whose grid the maps have; 0 is the finest.  [default: finest]",
+            ),
+            click.option("--compat", type=_words(Compat), help="Detectors: reproduce the maps of OTX 2.1."),
+            click.option(
+                "--card",
+                type=click.Path(path_type=Path),
+                metavar="FILE",
+                help="What is known about the model's family.",
+            ),
+            click.option(
                 "--labels", type=click.Path(path_type=Path), metavar="FILE", help="One label a line, in output order."
             ),
         )
@@ -78,12 +106,17 @@ def make_request(
     feature_vector: bool = False,
     score_output: str | None = None,
     labels: Path | None = None,
+    combine: str | None = None,
+    map_level: str | None = None,
+    compat: str | None = None,
+    card: Path | None = None,
 ) -> InsertionRequest:
     """Return the request these options make.
 
     Raises:
         RequestError: a value is out of range.
         InputError: the label file cannot be read.
+        CardError: the card cannot be read.
     """
     return InsertionRequest(
         method=method,
@@ -97,4 +130,8 @@ def make_request(
         feature_vector=feature_vector,
         score_output=score_output,
         labels=None if labels is None else read_label_file(labels),
+        combine=None if combine is None else parse_word(Combine, combine),
+        map_level=map_level,
+        compat=None if compat is None else parse_word(Compat, compat),
+        card=None if card is None else read_card(card),
     )

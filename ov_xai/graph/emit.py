@@ -158,6 +158,17 @@ class Emitter:
     def slice(self, x: ov.Output, start: int, stop: int, axis: int) -> ov.Output:
         return self._emit(ops.slice, x, self.ints(start), self.ints(stop), self.ints(1), self.ints(axis))
 
+    def slice_apart(self, x: ov.Output, start: int, stop: int, axis: int) -> ov.Output:
+        """Slice a tensor of the original model without being seen to.
+
+        A Slice of a Concat is moved before it by the CPU plugin, which then reads, and no longer fuses, what the
+        original model joins there. A Gather of the same positions is left alone.
+        """
+        positions = self._emit(
+            ops.range, self.int_scalar(start), self.int_scalar(stop), self.int_scalar(1), output_type="i64"
+        )
+        return self.gather(x, positions, axis)
+
     def pad(self, x: ov.Output, begin: Sequence[int], end: Sequence[int], value: float) -> ov.Output:
         return self._emit(ops.pad, x, self.ints(*begin), self.ints(*end), "constant", self.like(value, x))
 
@@ -239,6 +250,20 @@ class Emitter:
         """Return values and i64 indices of the `k` largest entries along `axis`, best first."""
         values = self._emit(ops.topk, x, self.int_scalar(k), axis, "max", "value", "i64")
         return values, values.get_node().output(1)
+
+    # -- pictures --------------------------------------------------------------------------------------------------
+
+    def resize(self, x: ov.Output, extents: ov.Output) -> ov.Output:
+        """Resize [N, K, h, w] to the i64 vector [h, w] bilinearly between the centres of cells (half-pixel)."""
+        return self._emit(
+            ops.interpolate,
+            x,
+            extents,
+            "linear_onnx",
+            "sizes",
+            coordinate_transformation_mode="half_pixel",
+            axes=self.ints(2, 3),
+        )
 
     # -- convolutions ----------------------------------------------------------------------------------------------
 

@@ -9,10 +9,13 @@ from typing import Any
 import openvino as ov
 
 from ov_xai.errors import ModelReadError
+from ov_xai.graph.readout import Readout, read_readout
 
 #: Path of the manifest in the model's rt_info.
 RT_INFO_PATH = ["ov_xai", "manifest"]
 SCHEMA = 1
+#: Entries that say nothing about a classifier.
+_OF_DETECTORS = frozenset("card levels map_level combine compat unused_classes readout".split())
 
 
 @dataclass(frozen=True)
@@ -22,9 +25,9 @@ class Manifest:
     Attributes:
         schema: version of this record.
         ov_xai: version of the package that patched the model.
-        task: "classification".
+        task: "classification", "detection" or "segmentation".
         method: canonical name.
-        target: friendly names of the masked nodes.
+        target: friendly names of the masked nodes; of detectors, of those that hold the class scores.
         kept_tokens: number of tokens no mask touches.
         grid: [rows, columns]; null where dynamic.
         mask: "pixel" or "gaussian"; null for methods without masks.
@@ -39,6 +42,13 @@ class Manifest:
         exact_outputs: whether the original outputs are bit-equal; false means equal within 1e-5 of their range.
         source_sha256: hash of the model that was patched.
         shared: friendly names of feature maps that end in other branches and are not masked.
+        card: name of the card that was used; null for none.
+        levels: [rows, columns] of each pyramid level, finest first; empty for classifiers.
+        map_level: index of the level whose grid the maps have.
+        combine: "mean" or "max" over the levels; null for classifiers.
+        compat: the tool whose maps are reproduced; null for none.
+        readout: where the predictions of a detector stand in the outputs; null when they are not to be read.
+        unused_classes: label ids that no class has, such as a background; their maps are zero.
     """
 
     schema: int
@@ -60,10 +70,20 @@ class Manifest:
     exact_outputs: bool
     source_sha256: str
     shared: list[str] = field(default_factory=list)
+    card: str | None = None
+    levels: list[list[int | None]] = field(default_factory=list)
+    map_level: int | None = None
+    combine: str | None = None
+    compat: str | None = None
+    unused_classes: list[int] = field(default_factory=list)
+    readout: Readout | None = None
 
     def to_json(self) -> str:
         """Return one line of JSON."""
-        return json.dumps(asdict(self), separators=(",", ":"), ensure_ascii=True)
+        record = asdict(self)
+        if self.task == "classification":
+            record = {key: value for key, value in record.items() if key not in _OF_DETECTORS}
+        return json.dumps(record, separators=(",", ":"), ensure_ascii=True)
 
 
 def write_manifest(model: ov.Model, manifest: Manifest) -> None:
@@ -85,7 +105,10 @@ def read_manifest(model: ov.Model) -> Manifest | None:
         known = {part.name for part in fields(Manifest)}
         if record["schema"] != SCHEMA:
             raise ValueError(f"schema {record['schema']}")
-        return Manifest(**{key: value for key, value in record.items() if key in known})
+        entries = {key: value for key, value in record.items() if key in known}
+        if entries.get("readout") is not None:
+            entries["readout"] = read_readout(entries["readout"])
+        return Manifest(**entries)
     except (ValueError, TypeError, KeyError) as error:
         raise ModelReadError(
             f"The manifest of the patched model cannot be read: {error}; expected schema {SCHEMA}. Patch the original "

@@ -156,6 +156,10 @@ class GraphView:
                 pending.extend(source.get_node() for source in node.input_values())
         return seen
 
+    def users(self, node: ov.Node) -> set[int]:
+        """Return the keys of the nodes that read any output of a node."""
+        return self._users.get(node_key(node), set())
+
     def descendants(self, nodes: Iterable[ov.Node]) -> set[int]:
         """Return the keys of all nodes that depend on these, themselves included."""
         pending, seen = [node_key(node) for node in nodes], set()

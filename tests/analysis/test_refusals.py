@@ -53,21 +53,28 @@ def single_place_model():
     return model_of(image, dense(flat(pooled, 1, CHANNELS), CHANNELS, CLASSES))
 
 
-def detector():
+def depth_model():
     image, features = backbone()
-    boxes = ops.result(
-        flat(ops.convolution(features, weights(8, CHANNELS, 1, 1), [1, 1], [0, 0], [0, 0], [1, 1]), 1, 40, 4)
-    )
-    scores = ops.result(
-        flat(ops.convolution(features, weights(6, CHANNELS, 1, 1), [1, 1], [0, 0], [0, 0], [1, 1]), 1, 40, 3)
-    )
-    return ov.Model([boxes, scores], [image], "detector")
+    depth = ops.convolution(features, weights(1, CHANNELS, 1, 1), [1, 1], [0, 0], [0, 0], [1, 1])
+    return ov.Model([ops.result(depth)], [image], "depth")
 
 
-def segmenter():
+def boxes_among_logits():
+    """Boxes and classes are columns of one table of logits."""
     image, features = backbone()
-    scores = ops.convolution(features, weights(CLASSES, CHANNELS, 1, 1), [1, 1], [0, 0], [0, 0], [1, 1])
-    return ov.Model([ops.result(scores)], [image], "segmenter")
+    table = ops.convolution(features, weights(9, CHANNELS, 1, 1), [1, 1], [0, 0], [0, 0], [1, 1])
+    rows = ops.transpose(flat(table, 0, 9, -1), ints(0, 2, 1))
+    return ov.Model([ops.result(rows)], [image], "joint")
+
+
+def two_tables_of_logits():
+    """Which of two tables holds the classes is not said."""
+    image, features = backbone()
+    outputs = [
+        ops.result(ops.convolution(features, weights(columns, CHANNELS, 1, 1), [1, 1], [0, 0], [0, 0], [1, 1]))
+        for columns in (4, 7, 11)
+    ]
+    return ov.Model(outputs, [image], "tables")
 
 
 @pytest.mark.parametrize(
@@ -78,8 +85,9 @@ def segmenter():
         (audio_model, "no image input"),
         (spectrogram_model, "no image input"),
         (single_place_model, "1x1"),
-        (detector, "detector"),
-        (segmenter, "segmentation"),
+        (depth_model, "1 columns"),
+        (boxes_among_logits, "9 columns"),
+        (two_tables_of_logits, "Several tables"),
     ],
 )
 def test_refused_with_reason_and_remedy(build, reason):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import openvino as ov
 
+from ov_xai.graph.kinds import REDUCTIONS, SELECTING_OPS
 from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Form, Refusal
 from ov_xai.perturbation.rules.attention import attention
@@ -29,16 +30,14 @@ POINTWISE = (
     "Subtract Swish Tan Tanh"
 ).split()
 POOLS = "AvgPool MaxPool AdaptiveAvgPool AdaptiveMaxPool".split()
-REDUCTIONS = "ReduceMean ReduceSum ReduceMax ReduceMin ReduceL1 ReduceL2 ReduceProd".split()
 VIEWS = "Reshape Squeeze Unsqueeze Transpose".split()
-SLICES = "Split VariadicSplit Slice StridedSlice Gather".split()
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(POINTWISE, elementwise),
     **dict.fromkeys(POOLS, pooling),
     **dict.fromkeys(REDUCTIONS, reduction),
     **dict.fromkeys(VIEWS, view),
-    **dict.fromkeys(SLICES, slicing),
+    **dict.fromkeys(SELECTING_OPS, slicing),
     **dict.fromkeys(("Softmax", "LogSoftmax", "MVN", "NormalizeL2"), channelwise),
     "Concat": concat,
     "MatMul": matmul,

@@ -1,0 +1,38 @@
+"""Take a model apart: decide what it is, and find its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import openvino as ov
+
+from ov_xai.analysis.anatomy import find_surface
+from ov_xai.analysis.classifier import Classifier, dissect_classifier
+from ov_xai.analysis.detector import Detector, dissect_detector, works_on_regions
+from ov_xai.analysis.scores import find_scores
+from ov_xai.cards import Card
+from ov_xai.request import InsertionRequest
+
+Dissected: TypeAlias = Classifier | Detector
+
+
+def dissect(model: ov.Model, request: InsertionRequest, cards: Sequence[Card] = ()) -> Dissected:
+    """Return the anatomy of a model: a classifier when an output holds [N, classes], else a detector.
+
+    Args:
+        model: the model; the anatomy refers to its nodes.
+        request: what the caller names or prefers.
+        cards: knowledge about families, in order of precedence.
+
+    Raises:
+        UnsupportedModelError: no image input, no class scores, no spatial grid.
+        ModelMismatchError: a layer or output named in the request does not exist or does not fit.
+    """
+    surface = find_surface(model, request.grid)
+    labels = len(request.labels) if request.labels else None
+    by_image = not works_on_regions(surface.view)
+    scores = find_scores(surface.view, surface.layouts, request.score_output, labels) if by_image else None
+    if scores is not None:
+        return dissect_classifier(surface, scores, request)
+    return dissect_detector(surface, request, cards)

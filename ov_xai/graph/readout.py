@@ -1,0 +1,79 @@
+"""Where the predictions of a detector stand in its outputs: plain data that a patched model carries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Some columns of an output.
+
+    Attributes:
+        output: index of the output.
+        axis: the axis of the columns, counted from the last (-1); 0 when the output is one column.
+        start: first column.
+        stop: behind the last column.
+    """
+
+    output: int
+    axis: int = 0
+    start: int = 0
+    stop: int = 1
+
+
+@dataclass(frozen=True)
+class Readout:
+    """How predictions are read.
+
+    Attributes:
+        selected: whether the rows are detections already; otherwise overlapping boxes are still to be suppressed.
+        scores: one column with the confidence, or one per class.
+        boxes: four columns; null when the graph does not hold them decoded.
+        labels: one column with the label id, for selected rows.
+        objectness: one column that the scores are multiplied with.
+        activation: makes probabilities of the scores: "none", "sigmoid" or "softmax".
+        first_label: label id of the first score column.
+        background: score column that means "nothing"; null for none.
+        format: order of the numbers of a box: "xyxy", "yxyx" or "cxcywh".
+        unit: "pixels" of the model's input or "relative" to its sides.
+    """
+
+    selected: bool
+    scores: list[Columns] = field(default_factory=list)
+    boxes: Columns | None = None
+    labels: Columns | None = None
+    objectness: Columns | None = None
+    activation: str = "none"
+    first_label: int = 0
+    background: int | None = None
+    format: str = "xyxy"
+    unit: str = "pixels"
+
+
+def read_readout(record: dict[str, Any]) -> Readout:
+    """Return the readout that a JSON object describes.
+
+    Raises:
+        TypeError: an entry is missing or not known.
+    """
+    entries = dict(record)
+    entries["scores"] = [Columns(**item) for item in entries.get("scores", [])]
+    for name in ("boxes", "labels", "objectness"):
+        if entries.get(name) is not None:
+            entries[name] = Columns(**entries[name])
+    return Readout(**entries)
+
+
+def columns_of(output: Array, columns: Columns) -> Array:
+    """Return some columns of an output as [..., columns]."""
+    if columns.axis == 0:
+        return output[..., None]
+    moved = np.moveaxis(output, columns.axis, -1)
+    return np.asarray(moved[..., columns.start : columns.stop])

@@ -1,0 +1,78 @@
+"""Run a model, or a part of it, on random inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+
+from ov_xai.graph.view import sizes
+
+Array = npt.NDArray[Any]
+
+#: Compiled so, a model computes in single precision wherever it runs.
+EXACT = {"INFERENCE_PRECISION_HINT": "f32"}
+#: Extents that stand in for dynamic ones.
+SAMPLE_BATCH, SAMPLE_SIZE = 2, 224
+
+
+def sample_inputs(model: ov.Model, seed: int = 0) -> list[Array]:
+    """Return one random array per input; dynamic extents become a small batch and an ordinary image size."""
+    random = np.random.default_rng(seed)
+    arrays: list[Array] = []
+    for source in model.inputs:
+        extents = sizes(source) or []
+        shape = [
+            extent if extent is not None else (SAMPLE_BATCH if index == 0 else SAMPLE_SIZE)
+            for index, extent in enumerate(extents)
+        ]
+        dtype = source.get_element_type().to_dtype()
+        if np.issubdtype(dtype, np.integer):
+            arrays.append(random.integers(0, 256 if dtype == np.uint8 else 2, shape).astype(dtype))
+        else:
+            arrays.append(random.standard_normal(shape).astype(dtype))
+    return arrays
+
+
+def twin(clone: ov.Model, output: ov.Output) -> ov.Output:
+    """Return the tensor of a clone that has the same place as a tensor of the model it was cloned from."""
+    name = output.get_node().get_friendly_name()
+    node = next(node for node in clone.get_ordered_ops() if node.get_friendly_name() == name)
+    return node.output(output.get_index())
+
+
+def with_stand_in(output: ov.Output) -> ov.Node:
+    """Let all readers of a tensor, results excepted, read a new parameter instead; return the parameter."""
+    stand_in = ov.opset13.parameter(output.get_partial_shape(), output.get_element_type())
+    for reader in list(output.get_target_inputs()):
+        if reader.get_node().get_type_name() != "Result":
+            reader.replace_source_output(stand_in.output(0))
+    return stand_in
+
+
+def as_results(outputs: Sequence[ov.Output]) -> list[ov.Node]:
+    """Return a new Result for each tensor."""
+    return [ov.opset13.result(output) for output in outputs]
+
+
+def reachable_parameters(results: list[ov.Node]) -> list[ov.Node]:
+    """Return the parameters that results depend on, by friendly name."""
+    pending, seen, found = list(results), set(), []
+    while pending:
+        node = pending.pop()
+        key = node.get_instance_id()
+        if key in seen:
+            continue
+        seen.add(key)
+        if node.get_type_name() == "Parameter":
+            found.append(node)
+        pending.extend(source.get_node() for source in node.input_values())
+    return sorted(found, key=lambda node: str(node.get_friendly_name()))
+
+
+def position(inputs: list[ov.Node], node: ov.Node) -> int:
+    """Return the index of a node among others."""
+    return next(index for index, item in enumerate(inputs) if item.get_instance_id() == node.get_instance_id())

@@ -1,0 +1,62 @@
+"""The original outputs before and after patching."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+
+from ov_xai.errors import SelfCheckError
+from ov_xai.graph.trial import EXACT, sample_inputs
+
+Array = npt.NDArray[Any]
+
+#: Where bits cannot be kept, an original output may differ by this part of its range.
+OUTPUT_TOLERANCE = 1e-5
+
+
+def check_outputs(original: ov.Model, patched: ov.Model) -> bool:
+    """Compare the original outputs before and after on a random input, bit for bit.
+
+    Both are run in FP32 and, where the CPU's default is something else, at that too.
+
+    Returns:
+        True when all bits are equal; False when they differ by at most `OUTPUT_TOLERANCE` of the output's range.
+
+    Raises:
+        SelfCheckError: an output differs by more.
+    """
+    core = ov.Core()
+    default = core.get_property("CPU", "INFERENCE_PRECISION_HINT")
+    configs: list[dict[str, Any]] = [EXACT] if default == ov.Type.f32 else [EXACT, {}]
+    sample = sample_inputs(original)
+    exact = True
+    # One after the other: compiling in several threads has been seen to damage the heap (OpenVINO 2026.4).
+    results = [_outputs(core, model, sample, config) for config in configs for model in (original, patched)]
+    for before, after in zip(results[::2], results[1::2], strict=True):
+        for index, (old, new) in enumerate(zip(before, after, strict=False)):
+            if old.shape != new.shape or old.dtype != new.dtype:
+                raise SelfCheckError(f"Output {index} changed from {old.dtype}{old.shape} to {new.dtype}{new.shape}.")
+            if old.tobytes() == new.tobytes():
+                continue
+            exact = False
+            _require_close(index, old, new)
+    return exact
+
+
+def _require_close(index: int, old: Array, new: Array) -> None:
+    span = (float(np.ptp(old)) if old.size else 0.0) or 1.0
+    worst = float(np.max(np.abs(old.astype(np.float64) - new.astype(np.float64))))
+    if not worst <= OUTPUT_TOLERANCE * span:
+        raise SelfCheckError(
+            f"Output {index} of the patched model differs by {worst / span:.1e} of its range; at most "
+            f"{OUTPUT_TOLERANCE:.0e} is allowed. Choose another --target-layer; nothing was written."
+        )
+
+
+def _outputs(core: ov.Core, model: ov.Model, sample: list[Array], config: dict[str, Any]) -> list[Array]:
+    compiled = core.compile_model(model, "CPU", config)
+    result = compiled(sample)
+    return [np.array(result[index]) for index in range(len(compiled.outputs))]

@@ -1,0 +1,104 @@
+"""What a detector is taken for, and what decides where its structure does not."""
+
+import numpy as np
+import openvino as ov
+import pytest
+from openvino import opset13 as ops
+
+from ov_xai import ModelMismatchError, UnsupportedModelError, insert, inspect, read_manifest
+from tests.detectors import CLASSES, FORMS, GRIDS, pyramid, segmenter
+from tests.models import ints, weights
+
+
+def tables_of_logits(*columns):
+    """Return a model with one table of logits [N, C, h, w] per number of columns, and one of boxes."""
+    image, levels = pyramid()
+    outputs = []
+    for index, count in enumerate((4, *columns)):
+        made = ops.convolution(levels[0], weights(count, 6, 1, 1, seed=index), [1, 1], [0, 0], [0, 0], [1, 1])
+        outputs.append(ops.result(made))
+    return ov.Model(outputs, [image], "tables")
+
+
+@pytest.mark.parametrize(("columns", "classes"), [((7, 64), 7), ((7, 2), 7), ((7, 32, 2), 7), ((64,), 64)])
+def test_parts_of_boxes_are_not_taken_for_classes(columns, classes):
+    assert inspect(tables_of_logits(*columns)).report.classes == classes
+
+
+@pytest.mark.parametrize("labels", [7, 11])
+def test_labels_decide_between_tables(labels):
+    model = tables_of_logits(7, 11)
+    with pytest.raises(UnsupportedModelError, match="Several tables"):
+        insert(model)
+    patched = insert(model, labels=tuple(f"label {index}" for index in range(labels)))
+    assert read_manifest(patched).classes == labels
+
+
+def test_a_named_output_decides_between_tables():
+    model = tables_of_logits(7, 11)
+    model.outputs[1].set_names({"wanted"})
+    assert read_manifest(insert(model, score_output="wanted")).classes == 7
+
+
+def test_an_output_without_scores_cannot_be_named():
+    model = tables_of_logits(7)
+    model.outputs[0].set_names({"boxes"})
+    with pytest.raises(ModelMismatchError, match="boxes"):
+        insert(model, score_output="boxes")
+
+
+def test_labels_divide_a_table_of_anchors():
+    image, levels = pyramid()
+    raw = [
+        ops.result(ops.convolution(x, weights(3 * 8, 6, 1, 1, seed=i), [1, 1], [0, 0], [0, 0], [1, 1]))
+        for i, x in enumerate(levels)
+    ]
+    model = ov.Model(raw, [image], "anchors")
+    with pytest.raises(UnsupportedModelError, match="24 columns"):
+        insert(model)
+    manifest = read_manifest(insert(model, labels=("a", "b", "c")))
+    assert (manifest.classes, manifest.levels) == (3, [list(grid) for grid in GRIDS])
+
+
+def two_stages():
+    """Features inside regions are classified: there is no score per place."""
+    image, levels = pyramid()
+    regions = ops.constant(np.array([[0, 0, 16, 16], [8, 4, 20, 20]], np.float32))
+    inside = ops.roi_align(levels[0], regions, ints(0, 0), 2, 2, 2, 0.25, "avg")
+    flat = ops.reshape(inside, ints(2, -1), True)
+    scores = ops.softmax(ops.matmul(flat, weights(24, CLASSES), False, False), 1)
+    boxes = ops.matmul(flat, weights(24, 4, seed=1), False, False)
+    results = [ops.result(boxes), ops.result(scores)]
+    return ov.Model(results, [image], "two_stages")
+
+
+def test_two_stages_have_maps_per_image():
+    manifest = read_manifest(insert(two_stages()))
+    assert (manifest.task, manifest.method, manifest.target) == ("detection", "activation-map", ["fine"])
+    with pytest.raises(UnsupportedModelError, match="per region") as caught:
+        insert(two_stages(), method="class-probability-map")
+    assert "activation-map" in caught.value.remedy
+
+
+@pytest.mark.parametrize("method", ["recipro-cam", "ReciproCAM"])
+def test_recipro_cam_is_for_classifiers(method):
+    with pytest.raises(ModelMismatchError, match="class-probability-map"):
+        insert(FORMS["separate_outputs"]()[0], method=method)
+
+
+@pytest.mark.parametrize("method", ["classwisesaliencymap", "ClassWiseSaliencyMap", "class-wise", None])
+def test_the_otx_name_is_the_default(method):
+    assert read_manifest(insert(FORMS["separate_outputs"]()[0], method=method)).method == "class-probability-map"
+
+
+def test_a_level_that_is_not_there():
+    with pytest.raises(ModelMismatchError, match=r"map-level is 2.*0 \(6x8\), 1 \(3x4\)"):
+        insert(FORMS["separate_outputs"]()[0], map_level=2)
+
+
+def test_inspect_says_what_was_found():
+    found = inspect(FORMS["softmax_with_background"]()[0])
+    assert (found.report.task, found.report.levels) == ("detection", ["6x8", "3x4"])
+    assert found.manifest.unused_classes == [0]
+    assert found.report.target.name == "fine"
+    assert inspect(segmenter()).report.task == "segmentation"

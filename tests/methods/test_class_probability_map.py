@@ -1,0 +1,176 @@
+"""Class-probability maps of detectors of every form against a slow reference."""
+
+import numpy as np
+import openvino as ov
+import pytest
+
+from ov_xai import InsertionRequest, Method, Normalise, insert, read_manifest
+from tests.detectors import CLASSES, FORMS, GRIDS, SIZE, names, segmenter
+from tests.helpers import F32, assert_levels_equal, assert_maps_equal, output, run
+from tests.reference.class_maps import class_maps, softmax
+from tests.reference.mosaic import to_u8
+
+RAW = {"normalise": Normalise.NONE}
+
+
+def images(batch=1, seed=0):
+    return np.random.default_rng(seed).standard_normal((batch, 3, *SIZE)).astype(np.float32)
+
+
+def raw_numbers(model, wanted, inputs):
+    """Return the values of nodes of a model by friendly name."""
+    clone = model.clone()
+    nodes = {node.get_friendly_name(): node for node in clone.get_ordered_ops()}
+    shown = len(clone.outputs)
+    clone.add_results([ov.opset13.result(nodes[name].output(0)) for name in wanted])
+    return run(clone, inputs)[shown:]
+
+
+def level_logits(model, known, inputs):
+    """Return per level class logits [N, A, K, h, w] and, or None, objectness logits [N, A, h, w]."""
+    levels, objectness = [], []
+    for values in raw_numbers(model, known.raw, inputs):
+        if values.ndim == 3:  # [N, P, K], all levels joined
+            return queries(values), None
+        n, _, h, w = values.shape
+        apart = values.reshape(n, known.anchors, known.before + known.classes, h, w)
+        levels.append(apart[:, :, known.before :])
+        if known.objectness is not None:
+            objectness.append(apart[:, :, known.objectness])
+    if known.objectness_raw:
+        objectness = raw_numbers(model, known.objectness_raw, inputs)
+    return levels, objectness or None
+
+
+def queries(values):
+    levels, start = [], 0
+    for height, width in GRIDS:
+        part = values[:, start : start + height * width]
+        levels.append(part.transpose(0, 2, 1).reshape(len(part), 1, -1, height, width))
+        start += height * width
+    return levels
+
+
+def expected(model, known, inputs, combine="mean", level=0):
+    levels, objectness = level_logits(model, known, inputs)
+    maps = class_maps(levels, known.activation, combine, level, objectness)
+    nothing = np.zeros_like(maps[:, 0])
+    return np.stack([nothing if column is None else maps[:, column] for column in known.by_label], 1)
+
+
+@pytest.mark.parametrize("combine", ["mean", "max"])
+@pytest.mark.parametrize("level", [0, 1])
+@pytest.mark.parametrize("form", FORMS)
+def test_maps_equal_the_reference(form, combine, level):
+    model, known = FORMS[form]()
+    inputs = [images()]
+    patched = insert(model, combine=combine, map_level=level, **RAW)
+    assert_maps_equal(output(patched, inputs), expected(model, known, inputs, combine, level))
+    manifest = read_manifest(patched)
+    assert (manifest.task, manifest.method) == ("detection", "class-probability-map")
+    assert (manifest.classes, manifest.grid) == (len(known.by_label), list(GRIDS[level]))
+    assert manifest.unused_classes == [label for label, column in enumerate(known.by_label) if column is None]
+    assert manifest.levels == [list(grid) for grid in GRIDS]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_u8_maps_have_their_own_range(form):
+    model, known = FORMS[form]()
+    inputs = [images(seed=1)]
+    patched = insert(model)
+    assert_levels_equal(output(patched, inputs), to_u8(expected(model, known, inputs)))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_predictions_keep_every_bit(form):
+    model, _ = FORMS[form]()
+    inputs = [images(seed=2)]
+    for config in (F32, {}):
+        before = run(model, inputs, config)
+        for method in (Method.CLASS_PROBABILITY_MAP, Method.ACTIVATION_MAP, Method.EIGEN_CAM):
+            after = run(insert(model, method=method, feature_vector=True), inputs, config)
+            for old, new in zip(before, after, strict=False):
+                assert old.tobytes() == new.tobytes()
+
+
+BATCHED = [form for form in FORMS if form not in ("selection_inside", "detection_output", "queries_from_places")]
+
+
+@pytest.mark.parametrize("form", BATCHED)
+@pytest.mark.parametrize("batch", [3, -1])
+def test_a_batch_is_explained_image_by_image(form, batch):
+    model, known = FORMS[form](batch)
+    inputs = [images(3, seed=3)]
+    found = output(insert(model, **RAW), inputs)
+    assert_maps_equal(found, expected(model, known, inputs))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_best_classes_only(form):
+    model, known = FORMS[form]()
+    inputs = [images(seed=4)]
+    patched = insert(model, top_k=2, **RAW)
+    results = run(patched, inputs)
+    maps, classes = results[-2], results[-1]
+    whole = expected(model, known, inputs)
+    best = np.argsort(-whole.max(axis=(2, 3)), axis=1, kind="stable")[:, :2]
+    assert np.array_equal(classes, best)
+    assert_maps_equal(maps, np.take_along_axis(whole, best[:, :, None, None], 1))
+
+
+WITH_LOGITS = ["separate_outputs", "columns_first", "softmax_with_background", "an_output_per_level"]
+
+
+@pytest.mark.parametrize("form", WITH_LOGITS)
+def test_maps_of_otx(form):
+    model, known = FORMS[form]()
+    inputs = [images(seed=5)]
+    levels, _ = level_logits(model, known, inputs)
+    mean = class_maps(levels, "none", "mean", len(GRIDS) // 2)
+    found = output(insert(model, compat="otx", **RAW), inputs)
+    maps = softmax(mean, 1)
+    labels = [np.zeros_like(maps[:, 0]) if column is None else maps[:, column] for column in known.by_label]
+    assert_maps_equal(found, np.stack(labels, 1))
+
+
+@pytest.mark.parametrize(
+    ("options", "made_by"),
+    [
+        ({}, "softmax"),
+        ({"activation": "softmax"}, "softmax"),
+        ({"resized": True}, "softmax"),
+        ({"resized": True, "ids": True}, "softmax"),
+        ({"activation": "sigmoid"}, "sigmoid"),
+        ({"activation": "sigmoid", "classes": 1}, "sigmoid"),
+    ],
+)
+def test_segmentation(options, made_by):
+    model = segmenter(**options)
+    inputs = [images(seed=6)]
+    patched = insert(model, **RAW)
+    manifest = read_manifest(patched)
+    assert (manifest.task, manifest.classes) == ("segmentation", options.get("classes", CLASSES))
+    (logits,) = raw_numbers(model, ["scores"], inputs)
+    assert_maps_equal(output(patched, inputs), class_maps([logits[:, None]], made_by, "max", 0))
+
+
+def test_maps_per_image():
+    model, _ = FORMS["separate_outputs"]()
+    inputs = [images(seed=7)]
+    (fine,) = raw_numbers(model, ["fine"], inputs)
+    found = output(insert(model, InsertionRequest(method="activation-map", **RAW)), inputs)
+    assert_maps_equal(found, fine.mean(1))
+    assert read_manifest(insert(model, method="activation-map")).target == ["fine"]
+
+
+def test_same_input_gives_the_same_bytes(tmp_path):
+    model, _ = FORMS["anchors_with_objectness"]()
+    written = []
+    for name in ("one", "two"):
+        ov.save_model(insert(model), tmp_path / f"{name}.xml", compress_to_fp16=False)
+        written.append((tmp_path / f"{name}.xml").read_bytes())
+    assert written[0] == written[1]
+
+
+def test_names_are_unique():
+    assert names("class") == ("class_0", "class_1")
