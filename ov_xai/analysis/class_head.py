@@ -126,30 +126,55 @@ def logit_head(view: GraphView, layouts: Layouts, head: ClassHead) -> ClassHead 
 
 
 def _grouped(view: GraphView, tables: list[Table]) -> list[ClassHead]:
-    """Join the tables of single levels that have the same columns; those of one column are objectness."""
-    heads: dict[range, list[Level]] = {}
-    split: dict[range, tuple[int | None, Table]] = {}
+    """Join the tables of single levels that have the same columns; those of one column are objectness.
+
+    A second table of the same grid begins another head: an auxiliary one.
+    """
+    parts: list[_Part] = []
     for table in tables:
         columns, objectness = _class_columns(view, table)
         levels = _levels(table)
-        if levels:
-            key = columns
-            heads.setdefault(key, []).extend(levels)
-            split.setdefault(key, (objectness, table))
+        part = next((part for part in parts if part.takes(columns, levels)), None)
+        if part is None:
+            parts.append(_Part(table, columns, objectness, levels))
+        else:
+            part.levels.extend(levels)
     made = [
         ClassHead(
-            levels=_finest_first(levels),
-            columns=columns,
-            objectness=split[columns][0],
-            made_by=split[columns][1].activation,
-            alone=_is_alone(view, levels),
-            enlarged=_is_enlarged(view, levels),
-            shared_weights=_share_weights(view, [level.table for level in levels]),
+            levels=_finest_first(part.levels),
+            columns=part.columns,
+            objectness=part.objectness,
+            made_by=part.first.activation,
+            alone=_is_alone(view, part.levels),
+            enlarged=_is_enlarged(view, part.levels),
+            shared_weights=_share_weights(view, [level.table for level in part.levels]),
         )
-        for columns, levels in heads.items()
+        for part in parts
     ]
     made.sort(key=lambda head: -len(head.columns))
     return _with_objectness(made)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A class head while its levels are collected.
+
+    Attributes:
+        first: its first table.
+        columns: columns of the classes.
+        objectness: column of an objectness.
+        levels: so far.
+    """
+
+    first: Table
+    columns: range
+    objectness: int | None
+    levels: list[Level]
+
+    def takes(self, columns: range, levels: list[Level]) -> bool:
+        """Return whether levels belong to this head: the same columns on other grids, or on grids of dynamic size."""
+        known = {level.grid for level in self.levels if level.grid.places is not None}
+        return columns == self.columns and not known.intersection(level.grid for level in levels)
 
 
 def _with_objectness(heads: list[ClassHead]) -> list[ClassHead]:

@@ -62,7 +62,7 @@ def dissect_detector(surface: Surface, request: InsertionRequest, cards: Sequenc
     heads = [head for head in heads if not _counts_queries(view, head)]
     if request.score_output is not None:
         heads = _of_output(view, heads, request.score_output)
-    head = _choose(heads, _label_count(view, request))
+    head = _choose(view, heads, _label_count(view, request), cards)
     if head is None and not _selects_boxes(view):
         raise _no_scores(view)
     task = DetectorTask.DETECTION
@@ -100,23 +100,40 @@ def _label_count(view: GraphView, request: InsertionRequest) -> int | None:
     return None if labels is None else len(labels)
 
 
-def _choose(heads: list[ClassHead], labels: int | None) -> ClassHead | None:
+def _choose(view: GraphView, heads: list[ClassHead], labels: int | None, cards: Sequence[Card]) -> ClassHead | None:
     """Return the head with as many classes as there are labels, else the only one, else that of probabilities.
+
+    Of heads that are alike, such as an auxiliary one, that of the first output is taken.
 
     Raises:
         UnsupportedModelError: several tables of logits could hold the class scores.
     """
     fitting = [head for head in heads if len(head.columns) == labels]
     fitting = fitting or [head for head in heads if len(head.columns) - 1 == labels]
-    if fitting or len(heads) < 2 or heads[0].made_by is not Activation.NONE:
-        return next(iter(fitting or heads), None)
+    fitting = fitting or [head for head in heads if any(_names_columns(card, view, head) for card in cards)]
+    chosen = fitting or heads
+    alike = len({len(head.columns) for head in chosen}) < 2
+    if alike or fitting or heads[0].made_by is not Activation.NONE:
+        widest = [head for head in chosen if len(head.columns) == len(chosen[0].columns)]
+        return min(widest, key=lambda head: _first_output(view, head), default=None)
     nodes = [head.levels[0].table.output.get_node().get_friendly_name() for head in heads]
     found = ", ".join(f"{len(head.columns)} ('{name}')" for head, name in zip(heads, nodes, strict=True))
     raise UnsupportedModelError(
         f"Several tables of logits could hold the class scores; they have so many columns: {found}",
-        remedy="Give one label per class with --labels, name the output with --score-output, or describe the family "
-        "with --card.",
+        remedy="Give one label per class with --labels, name the output with --score-output, or say how many columns "
+        "with a --card.",
     )
+
+
+def _names_columns(card: Card, view: GraphView, head: ClassHead) -> bool:
+    return card.match.columns is not None and matches(card.match, view, head)
+
+
+def _first_output(view: GraphView, head: ClassHead) -> int:
+    """Return the index of the first output that depends on a head."""
+    table = node_key(head.levels[0].table.output.get_node())
+    found = [i for i, output in enumerate(view.model.outputs) if table in view.ancestors([output.get_node()])]
+    return found[0] if found else len(view.model.outputs)
 
 
 def _of_output(view: GraphView, heads: list[ClassHead], name: str) -> list[ClassHead]:

@@ -5,7 +5,7 @@ import openvino as ov
 import pytest
 from openvino import opset13 as ops
 
-from ov_xai import ModelMismatchError, UnsupportedModelError, insert, inspect, read_manifest
+from ov_xai import ModelMismatchError, UnsupportedModelError, insert, inspect, read_card, read_manifest
 from tests.detectors import CLASSES, FORMS, GRIDS, pyramid, segmenter
 from tests.models import ints, weights
 
@@ -38,6 +38,24 @@ def test_a_named_output_decides_between_tables():
     model = tables_of_logits(7, 11)
     model.outputs[1].set_names({"wanted"})
     assert read_manifest(insert(model, score_output="wanted")).classes == 7
+
+
+def test_a_card_decides_between_tables(tmp_path):
+    path = tmp_path / "card.toml"
+    path.write_text('name = "a"\ntitle = "b"\n[match]\ncolumns = 11\n')
+    assert read_manifest(insert(tables_of_logits(7, 11), card=read_card(path))).classes == 11
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_of_two_heads_that_are_alike_the_first_output_counts(first):
+    image, levels = pyramid()
+    made = [
+        ops.convolution(levels[0], weights(5, 6, 1, 1, seed=seed), [1, 1], [0, 0], [0, 0], [1, 1]) for seed in (1, 2)
+    ]
+    names = [node.get_friendly_name() for node in made]
+    order = made if first == 0 else made[::-1]
+    manifest = read_manifest(insert(ov.Model([ops.result(node) for node in order], [image], "auxiliary")))
+    assert (manifest.task, manifest.classes, manifest.target) == ("segmentation", 5, [names[first]])
 
 
 def test_an_output_without_scores_cannot_be_named():
