@@ -10,7 +10,7 @@ from ov_xai.graph.emit import Emitter
 from ov_xai.methods.class_probability_map import class_probability_map, otx_class_map
 from ov_xai.methods.maps import RawMaps
 from ov_xai.plan import DetectorPlan
-from ov_xai.request import Method
+from ov_xai.request import Method, Normalise
 
 
 def detector_branch(emit: Emitter, anatomy: Detector, plan: DetectorPlan) -> Branch:
@@ -21,9 +21,16 @@ def detector_branch(emit: Emitter, anatomy: Detector, plan: DetectorPlan) -> Bra
     assert plan.head is not None
     assert plan.ids is not None
     if plan.compat is not None:
-        raw = otx_class_map(emit, plan.head, plan.level, plan.apart)
+        raw = otx_class_map(emit, plan.head, plan.level, apart=plan.apart)
     else:
-        raw = class_probability_map(emit, plan.head, plan.combine, plan.level, plan.apart)
+        raw = class_probability_map(
+            emit,
+            plan.head,
+            plan.combine,
+            plan.level,
+            apart=plan.apart,
+            scale_free=plan.normalise is Normalise.MINMAX,
+        )
     maps = _by_label(emit, raw.values, plan.ids.by_label)
     if plan.top_k is None:
         return Branch(RawMaps(maps), vector=vector)

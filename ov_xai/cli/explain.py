@@ -216,7 +216,9 @@ def report_head(name: str, session: Session, render: RenderOptions) -> ReportHea
     facts = [("Method", session.method)]
     if session.method == manifest.method:
         grid = "x".join(str(extent or "?") for extent in manifest.grid)
-        facts += [("Grid", grid), ("Strategy", manifest.strategy)]
+        facts.append(("Grid", grid))
+        levels = ("Levels", f"{len(manifest.levels)}, {manifest.combine}")
+        facts.append(("Strategy", manifest.strategy) if manifest.combine is None else levels)
     if manifest.mask is not None:
         facts += [("Mask", manifest.mask), ("Score", str(manifest.score))]
     wanted = choice.classes if isinstance(choice.classes, str) else ", ".join(choice.classes)

@@ -13,7 +13,7 @@ activation, their mean over the levels at the middle level, then a softmax over 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import openvino as ov
 
@@ -21,12 +21,14 @@ from ov_xai.analysis.axes import Factor, Role, place_axes
 from ov_xai.analysis.class_head import ClassHead, Level
 from ov_xai.analysis.scores import Activation
 from ov_xai.graph.emit import Emitter
-from ov_xai.graph.view import sizes
+from ov_xai.graph.view import Port, port, sizes
 from ov_xai.methods.maps import RawMaps
 from ov_xai.request import Combine
 
 
-def class_probability_map(emit: Emitter, head: ClassHead, combine: Combine, level: int, apart: bool = False) -> RawMaps:
+def class_probability_map(
+    emit: Emitter, head: ClassHead, combine: Combine, level: int, *, apart: bool = False, scale_free: bool = False
+) -> RawMaps:
     """Return one raw map per column of the class head: [N, K, h, w], the background left in.
 
     Args:
@@ -35,47 +37,52 @@ def class_probability_map(emit: Emitter, head: ClassHead, combine: Combine, leve
         combine: mean or maximum over the levels.
         level: index of the level whose grid the maps have.
         apart: read the scores behind a product.
+        scale_free: the maps will be scaled to their own range, so positive factors are left out.
     """
-    return RawMaps(_combined(emit, head, combine, level, apart))
+    total = _combined(emit, head, combine, level, apart)
+    if combine is Combine.MEAN and len(head.levels) > 1 and not scale_free:
+        total = emit.divide(total, emit.like(len(head.levels), total))
+    return RawMaps(total)
 
 
-def otx_class_map(emit: Emitter, head: ClassHead, level: int, apart: bool = False) -> RawMaps:
+def otx_class_map(emit: Emitter, head: ClassHead, level: int, *, apart: bool = False) -> RawMaps:
     """Return the maps of OTX: [N, K, h, w]; `head` holds the scores before any activation."""
-    return RawMaps(emit.softmax(_combined(emit, head, Combine.MEAN, level, apart), 1))
+    total = _combined(emit, head, Combine.MEAN, level, apart)
+    return RawMaps(emit.softmax(emit.divide(total, emit.like(len(head.levels), total)), 1))
 
 
 def _combined(emit: Emitter, head: ClassHead, combine: Combine, level: int, apart: bool) -> ov.Output:
+    """Return the sum or the maximum over the levels, [N, K, h, w]."""
     extents = _extents(emit, head.levels[level])
+    reader = _Reader(emit, apart)
     maps = []
     for index in range(len(head.levels)):
         with emit.scope(f"level_{index}"):
-            scores = _level_scores(emit, head, index, apart)
+            scores = _level_scores(reader, head, index)
             maps.append(scores if index == level else emit.resize(scores, extents))
     total = maps[0]
     for other in maps[1:]:
         total = emit.maximum(total, other) if combine is Combine.MAX else emit.add(total, other)
-    if combine is Combine.MAX or len(maps) == 1:
-        return total
-    return emit.divide(total, emit.like(len(maps), total))
+    return total
 
 
-def _level_scores(emit: Emitter, head: ClassHead, index: int, apart: bool) -> ov.Output:
+def _level_scores(reader: _Reader, head: ClassHead, index: int) -> ov.Output:
     """Return the scores of one level, the largest of all anchors: [N, K, h, w]."""
-    level = head.levels[index]
-    scores = _activated(emit, _columns(emit, level, head.columns, apart), head.activation)
-    sure = _objectness(emit, head, index, apart)
+    emit = reader.emit
+    scores = _activated(emit, reader.columns(head.levels[index], head.columns), head.activation)
+    sure = _objectness(reader, head, index)
     if sure is not None:
         scores = emit.multiply(scores, sure)
     return _largest_anchor(emit, scores)
 
 
-def _objectness(emit: Emitter, head: ClassHead, index: int, apart: bool) -> ov.Output | None:
+def _objectness(reader: _Reader, head: ClassHead, index: int) -> ov.Output | None:
     if head.objectness is not None:
         column = range(head.objectness, head.objectness + 1)
-        return _activated(emit, _columns(emit, head.levels[index], column, apart), _single(head.activation))
+        return _activated(reader.emit, reader.columns(head.levels[index], column), _single(head.activation))
     if head.objectness_levels:
         level = head.objectness_levels[index]
-        return _activated(emit, _columns(emit, level, range(level.table.columns), apart), _single(head.activation))
+        return _activated(reader.emit, reader.columns(level, range(level.table.columns)), _single(head.activation))
     return None
 
 
@@ -89,18 +96,56 @@ def _activated(emit: Emitter, scores: ov.Output, activation: Activation) -> ov.O
     return emit.softmax(scores, 1) if activation is Activation.SOFTMAX else scores
 
 
-def _columns(emit: Emitter, level: Level, columns: range, apart: bool) -> ov.Output:
-    """Return some columns of a level as [N, columns, h, w] or, with anchors, [N, columns, h, w, anchors...]."""
-    table = level.table
-    values = emit.times_one(table.output) if apart else table.output
-    if level.axis is not None:
-        values = emit.slice_apart(values, level.start, level.start + _size(level.segment), level.axis)
-    cut = emit.slice_apart if level.axis is None else emit.slice
-    chosen = columns if table.anchors == 1 else range(table.columns)
-    if len(chosen) != table.columns:
-        values = cut(values, chosen.start, chosen.stop, table.column_axis)
-    spread = _spread(emit, values, level, len(chosen))
-    return spread if len(chosen) == len(columns) else emit.slice(spread, columns.start, columns.stop, 1)
+class _Reader:
+    """Cuts columns and levels out of the tables of a model.
+
+    Args:
+        emit: where nodes are added.
+        apart: read the tables behind a product.
+    """
+
+    def __init__(self, emit: Emitter, apart: bool) -> None:
+        self.emit = emit
+        self._apart = apart
+        self._tables: dict[Port, ov.Output] = {}
+        self._cut: dict[tuple[Port, range], ov.Output] = {}
+
+    def columns(self, level: Level, columns: range) -> ov.Output:
+        """Return some columns of a level as [N, columns, h, w] or, with anchors, [N, columns, h, w, anchors...]."""
+        table = level.table
+        chosen = columns if table.anchors == 1 else range(table.columns)
+        if level.axis is None or level.axis > table.column_axis:
+            values = self._part(self._all(level, chosen), level, self.emit.slice)
+        else:
+            values = self._part(self._table(level), level, self.emit.slice_apart)
+            if len(chosen) != table.columns:
+                values = self.emit.slice(values, chosen.start, chosen.stop, table.column_axis)
+        spread = _spread(self.emit, values, level, len(chosen))
+        return spread if len(chosen) == len(columns) else self.emit.slice(spread, columns.start, columns.stop, 1)
+
+    def _table(self, level: Level) -> ov.Output:
+        table = level.table.output
+        if port(table) not in self._tables:
+            self._tables[port(table)] = self.emit.times_one(table) if self._apart else table
+        return self._tables[port(table)]
+
+    def _all(self, level: Level, columns: range) -> ov.Output:
+        """Return some columns of all levels of a table, cut once."""
+        table = level.table
+        key = (port(table.output), columns)
+        if key not in self._cut:
+            values = self._table(level)
+            # A level that is cut out of a table must be read so that the plugin does not move the cut.
+            whole = len(columns) == table.columns and level.axis is None
+            cut = values if whole else self.emit.slice_apart(values, columns.start, columns.stop, table.column_axis)
+            self._cut[key] = cut
+        return self._cut[key]
+
+    @staticmethod
+    def _part(values: ov.Output, level: Level, cut: Callable[[ov.Output, int, int, int], ov.Output]) -> ov.Output:
+        if level.axis is None:
+            return values
+        return cut(values, level.start, level.start + _size(level.segment), level.axis)
 
 
 def _spread(emit: Emitter, values: ov.Output, level: Level, columns: int) -> ov.Output:
