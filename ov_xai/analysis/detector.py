@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -58,22 +59,39 @@ def dissect_detector(surface: Surface, request: InsertionRequest, cards: Sequenc
         ModelMismatchError: an output or a layer named in the request does not exist or does not fit.
     """
     view = surface.view
+    per_image = request.method is not None and not request.method.class_wise
+    scored = None
+    with suppress(UnsupportedModelError) if per_image else nullcontext():
+        scored = _scored(surface, request, cards)
+    if scored is None and not per_image and not _selects_boxes(view):
+        raise _no_scores(view)
+    head, card, task = scored or (None, None, DetectorTask.DETECTION)
+    target = _named_map(surface, request.target_layer) if request.target_layer else _last_common_map(surface, head)
+    return Detector(surface, target, task, head, card)
+
+
+def _scored(
+    surface: Surface, request: InsertionRequest, cards: Sequence[Card]
+) -> tuple[ClassHead, Card | None, DetectorTask] | None:
+    """Return the class scores, the card that describes them and the task; None when no place has any.
+
+    Raises:
+        UnsupportedModelError: it is not known which numbers are the scores.
+        ModelMismatchError: the output named in the request holds none.
+    """
+    view = surface.view
     heads = [] if works_on_regions(view) else class_heads(view, surface.layouts)
     heads = [head for head in heads if not _counts_queries(view, head)]
     if request.score_output is not None:
         heads = _of_output(view, heads, request.score_output)
-    head = _choose(view, heads, _label_count(view, request), cards)
-    if head is None and not _selects_boxes(view):
-        raise _no_scores(view)
-    task = DetectorTask.DETECTION
-    card = None
-    if head is not None:
-        card = next((card for card in cards if matches(card.match, view, head)), None)
-        known = _label_count(view, request) == len(head.columns)
-        task = DetectorTask.SEGMENTATION if _is_picture(view, surface.layouts, head, known) else task
-        head = _without_own_boxes(_settled(head, card, task), task, _label_count(view, request))
-    target = _named_map(surface, request.target_layer) if request.target_layer else _last_common_map(surface, head)
-    return Detector(surface, target, task, head, card)
+    labels = _label_count(view, request)
+    head = _choose(view, heads, labels, cards)
+    if head is None:
+        return None
+    card = next((card for card in cards if matches(card.match, view, head)), None)
+    picture = _is_picture(view, surface.layouts, head, labels == len(head.columns))
+    task = DetectorTask.SEGMENTATION if picture else DetectorTask.DETECTION
+    return _without_own_boxes(_settled(head, card, task), task, labels), card, task
 
 
 def _counts_queries(view: GraphView, head: ClassHead) -> bool:
@@ -156,7 +174,8 @@ def _no_scores(view: GraphView) -> UnsupportedModelError:
     return UnsupportedModelError(
         f"No output holds class scores: found {described}, expected [N, classes], or scores of classes on a grid, "
         "computed from the image",
-        remedy="Name the right output with --score-output, or export the model with its classification head.",
+        remedy="Name the right output with --score-output, export the model with its classification head, or use "
+        "--method activation-map, which needs no classes.",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from math import prod
 
 import openvino as ov
 
@@ -118,7 +119,16 @@ def _as_scores(view: GraphView, layouts: Layouts, index: int) -> Scores | None:
     extents = sizes(logits) or []
     axis = vector_axis(layouts[port(logits)], extents)
     classes = None if axis is None else extents[axis]
-    return None if classes is None else Scores(index, logits, probabilities, activation, classes)
+    if classes is None or _lists_several(view, source, classes):
+        return None
+    return Scores(index, logits, probabilities, activation, classes)
+
+
+def _lists_several(view: GraphView, source: ov.Output, classes: int) -> bool:
+    """Return whether an output of a model of one image holds more than one vector of scores: one per query."""
+    extents = sizes(source) or []
+    images = [(sizes(image) or [None])[0] for image in view.model.inputs if len(sizes(image) or []) == 4]
+    return images == [1] and None not in extents and prod(extent or 1 for extent in extents) != classes
 
 
 def _strip_activation(source: ov.Output) -> tuple[ov.Output, ov.Output | None, Activation]:

@@ -98,6 +98,13 @@ def test_two_stages_have_maps_per_image():
     assert "activation-map" in caught.value.remedy
 
 
+def test_maps_per_image_need_no_classes():
+    image, levels = pyramid()
+    depth = ops.convolution(levels[0], weights(1, 6, 1, 1), [1, 1], [0, 0], [0, 0], [1, 1])
+    manifest = read_manifest(insert(ov.Model([ops.result(depth)], [image], "depth"), method="activation-map"))
+    assert (manifest.classes, manifest.target) == (0, ["fine"])
+
+
 @pytest.mark.parametrize("method", ["recipro-cam", "ReciproCAM"])
 def test_recipro_cam_is_for_classifiers(method):
     with pytest.raises(ModelMismatchError, match="class-probability-map"):
