@@ -189,7 +189,8 @@ def _series(outputs: list[Array]) -> Iterator[tuple[tuple[int, int], Array]]:
 
 def row_columns(shape: Sequence[int | None]) -> int:
     """Return the number of columns of an output that lists detections in rows; 0 for any other output."""
-    columns = shape[-1] if len(shape) > 1 else None
+    # [1, n] is one number per detection of one image.
+    columns = shape[-1] if len(shape) > 2 or (len(shape) == 2 and shape[0] != 1) else None
     return columns if columns is not None and 5 <= columns <= _LONGEST_ROW else 0
 
 

@@ -179,13 +179,19 @@ class _Part:
 
 def _with_objectness(heads: list[ClassHead]) -> list[ClassHead]:
     """Give a head of several classes the head of one column on the same grids as its objectness."""
-    if len(heads) < 2 or len(heads[-1].columns) != 1 or len(heads[0].columns) == 1 or heads[0].objectness is not None:
+    if len(heads) < 2 or not all(_fills_its_table(head) for head in (heads[0], heads[-1])):
         return heads
-    single = heads[-1]
-    fits = _places(single) == _places(heads[0])
-    if not fits or single.made_by is not heads[0].made_by:
+    first, single = heads[0], heads[-1]
+    several = len(first.columns) > 1 or len(heads) == 2
+    if len(single.columns) != 1 or not several or first.objectness is not None:
         return heads
-    return [replace(heads[0], objectness_levels=single.levels), *heads[1:-1]]
+    if _places(single) != _places(first) or single.made_by is not first.made_by:
+        return heads
+    return [replace(first, objectness_levels=single.levels), *heads[1:-1]]
+
+
+def _fills_its_table(head: ClassHead) -> bool:
+    return len(head.columns) == head.levels[0].table.columns
 
 
 def _places(head: ClassHead) -> list[tuple[Grid, int]]:
@@ -314,6 +320,10 @@ def _without_boxes(tables: list[Table]) -> list[Table]:
     Those have four columns, or four times as many as a distribution of a side has bins, where others do not; with
     anchors they have four for each where the others have a column for each anchor and class.
     """
+    boxes = [table for table in tables if table.columns == BOX_COLUMNS]
+    grids = [level.grid for table in boxes for level in _levels(table)]
+    if len(set(grids)) < len(grids):
+        return tables  # two of them: one may hold four classes
     kept = [table for table in tables if table.columns != BOX_COLUMNS] or tables
     for parts in (DISTRIBUTION_COLUMNS, OFFSET_COLUMNS):
         if len({table.columns for table in kept} - {1}) > 1:
@@ -323,10 +333,11 @@ def _without_boxes(tables: list[Table]) -> list[Table]:
 
 def _divided_by_anchors(tables: list[Table], all_tables: list[Table]) -> list[Table]:
     """Divide columns that count anchors and classes where boxes of the same grid tell the number of anchors."""
-    return [
-        next((table.divided(count) for other in all_tables if (count := _anchors_of(table, other))), table)
-        for table in tables
-    ]
+    counts = [next((count for other in all_tables if (count := _anchors_of(table, other))), 0) for table in tables]
+    # Every level has boxes; a map of something else on one grid tells nothing.
+    if not all(counts) or len({table.columns // count for table, count in zip(tables, counts, strict=True)}) != 1:
+        return tables
+    return [table.divided(count) for table, count in zip(tables, counts, strict=True)]
 
 
 def _anchors_of(scores: Table, boxes: Table) -> int:

@@ -14,7 +14,7 @@ from ov_xai.analysis.class_head import BOX_COLUMNS, ClassHead, class_heads, logi
 from ov_xai.analysis.propagation import Layouts
 from ov_xai.analysis.scores import Activation, has_boxes, named_output, output_names
 from ov_xai.cards import Card, Match
-from ov_xai.errors import ModelMismatchError, UnsupportedModelError
+from ov_xai.errors import CardError, ModelMismatchError, UnsupportedModelError
 from ov_xai.graph.kinds import CONTROL_FLOW, DECISION_OPS, REGION_OPS
 from ov_xai.graph.model_info import info_value, read_labels
 from ov_xai.graph.view import GraphView, node_key, port, shape_text, sizes
@@ -91,7 +91,7 @@ def _scored(
     card = next((card for card in cards if matches(card.match, view, head)), None)
     picture = _is_picture(view, surface.layouts, head, labels == len(head.columns))
     task = DetectorTask.SEGMENTATION if picture else DetectorTask.DETECTION
-    return _without_own_boxes(_settled(head, card, task), task, labels), card, task
+    return _without_own_boxes(_settled(head, card, task, labels), task, labels), card, task
 
 
 def _counts_queries(view: GraphView, head: ClassHead) -> bool:
@@ -119,28 +119,37 @@ def _label_count(view: GraphView, request: InsertionRequest) -> int | None:
 
 
 def _choose(view: GraphView, heads: list[ClassHead], labels: int | None, cards: Sequence[Card]) -> ClassHead | None:
-    """Return the head with as many classes as there are labels, else the only one, else that of probabilities.
+    """Return the head with as many classes as there are labels, else the only one.
+
+    Of several, those whose classes stand behind a box, or that boxes are selected by, are the more likely.
 
     Of heads that are alike, such as an auxiliary one, that of the first output is taken.
 
     Raises:
-        UnsupportedModelError: several tables of logits could hold the class scores.
+        UnsupportedModelError: several tables could hold the class scores.
     """
     fitting = [head for head in heads if len(head.columns) == labels]
     fitting = fitting or [head for head in heads if len(head.columns) - 1 == labels]
     fitting = fitting or [head for head in heads if any(_names_columns(card, view, head) for card in cards)]
     chosen = fitting or heads
-    alike = len({len(head.columns) for head in chosen}) < 2
-    if alike or fitting or heads[0].made_by is not Activation.NONE:
-        widest = [head for head in chosen if len(head.columns) == len(chosen[0].columns)]
-        return min(widest, key=lambda head: _first_output(view, head), default=None)
+    chosen = [head for head in chosen if head.columns.start >= BOX_COLUMNS] or chosen
+    chosen = [head for head in chosen if _is_selected_from(view, head)] or chosen
+    counts = {len(head.columns) for head in chosen}
+    if len(counts) < 2 and (len(chosen) < 2 or counts != {BOX_COLUMNS}):
+        return min(chosen, key=lambda head: _first_output(view, head), default=None)
     nodes = [head.levels[0].table.output.get_node().get_friendly_name() for head in heads]
     found = ", ".join(f"{len(head.columns)} ('{name}')" for head, name in zip(heads, nodes, strict=True))
     raise UnsupportedModelError(
-        f"Several tables of logits could hold the class scores; they have so many columns: {found}",
+        f"Several tables could hold the class scores; they have so many columns: {found}",
         remedy="Give one label per class with --labels, name the output with --score-output, or say how many columns "
         "with a --card.",
     )
+
+
+def _is_selected_from(view: GraphView, head: ClassHead) -> bool:
+    """Return whether boxes are selected by the scores of a head."""
+    after = view.descendants([head.levels[0].table.output.get_node()])
+    return any(view.node(key).get_type_name() in DECISION_OPS for key in after)
 
 
 def _names_columns(card: Card, view: GraphView, head: ClassHead) -> bool:
@@ -201,16 +210,22 @@ def matches(match: Match, view: GraphView, head: ClassHead) -> bool:
     )
 
 
-def _settled(head: ClassHead, card: Card | None, task: DetectorTask) -> ClassHead:
-    """Return the head with its activation and background, from the card, else from structure."""
+def _settled(head: ClassHead, card: Card | None, task: DetectorTask, labels: int | None) -> ClassHead:
+    """Return the head with its activation and background, from the card, else from structure.
+
+    Raises:
+        CardError: the card names columns that the tables do not have.
+    """
     exclusive = task is DetectorTask.SEGMENTATION and len(head.columns) > 1
     natural = Activation.SOFTMAX if exclusive else Activation.SIGMOID
     activation = natural if head.made_by is Activation.NONE else Activation.NONE
-    nothing = task is DetectorTask.DETECTION and head.made_by is Activation.SOFTMAX
+    sure = head.objectness is not None or bool(head.objectness_levels) or labels == len(head.columns)
+    nothing = task is DetectorTask.DETECTION and head.made_by is Activation.SOFTMAX and not sure
     head = replace(head, activation=activation, background=0 if nothing else None)
     if card is None:
         return head
     facts = card.scores
+    _require_columns(card, head.levels[0].table.columns)
     if facts.anchors is not None:
         levels = tuple(replace(level, table=level.table.divided(facts.anchors)) for level in head.levels)
         head = replace(head, levels=levels, columns=range(levels[0].table.columns))
@@ -226,6 +241,19 @@ def _settled(head: ClassHead, card: Card | None, task: DetectorTask) -> ClassHea
         objectness=objectness,
         background={None: head.background, "none": None, "first": 0, "last": last}[facts.background],
     )
+
+
+def _require_columns(card: Card, total: int) -> None:
+    facts = card.scores
+    anchors = facts.anchors or 1
+    if total % anchors:
+        raise CardError(f"Card '{card.name}': scores.anchors is {anchors}, which does not divide {total} columns.")
+    for name, column in (("first_column", facts.first_column), ("objectness_column", facts.objectness_column)):
+        if column is not None and column >= total // anchors:
+            raise CardError(
+                f"Card '{card.name}': scores.{name} is {column}; the tables have {total // anchors} columns, counted "
+                "from 0. Correct the card, or say in [match] which models it is for."
+            )
 
 
 def _of_anchors(head: ClassHead, anchors: int, columns: int) -> ClassHead:

@@ -8,7 +8,7 @@ from math import prod
 
 import openvino as ov
 
-from ov_xai.analysis.axes import vector_axis
+from ov_xai.analysis.axes import has_places, vector_axis
 from ov_xai.analysis.propagation import Layouts
 from ov_xai.errors import ModelMismatchError
 from ov_xai.graph.kinds import DECISION_OPS, VIEW_OPS
@@ -119,7 +119,8 @@ def _as_scores(view: GraphView, layouts: Layouts, index: int) -> Scores | None:
     extents = sizes(logits) or []
     axis = vector_axis(layouts[port(logits)], extents)
     classes = None if axis is None else extents[axis]
-    if classes is None or _lists_several(view, source, classes):
+    at_places = axis is not None and has_places(layouts[port(logits)][axis])
+    if classes is None or at_places or _lists_several(view, source, classes):
         return None
     return Scores(index, logits, probabilities, activation, classes)
 

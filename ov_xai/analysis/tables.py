@@ -252,7 +252,13 @@ def replaces(view: GraphView, later: Table, earlier: Table) -> bool:
 
 
 def reaches_an_end(view: GraphView, table: Table) -> bool:
-    """Return whether the scores of a table go to an output or a selection without a layer with weights between."""
+    """Return whether the scores of a table go to an output or a selection without a layer with weights between.
+
+    Probabilities that are scaled or shifted on the way are something else: an angle, a part of a box.
+    """
+    blocked = _MIXING_OPS | _EXPECTATIONS | {"ShapeOf", "RegionYolo"}
+    if table.activation is not Activation.NONE:
+        blocked |= {"Add", "Subtract", "Divide"}
     pending, seen = [table.output.get_node()], set()
     while pending:
         node = pending.pop()
@@ -260,7 +266,7 @@ def reaches_an_end(view: GraphView, table: Table) -> bool:
             user = view.node(key)
             if user.get_type_name() in (DECISION_OPS - {"RegionYolo"}) | CONTROL_FLOW | {"Result"}:
                 return True
-            if key not in seen and user.get_type_name() not in _MIXING_OPS | _EXPECTATIONS | {"ShapeOf", "RegionYolo"}:
+            if key not in seen and user.get_type_name() not in blocked:
                 seen.add(key)
                 pending.append(user)
     return False

@@ -163,7 +163,10 @@ def _infer(
 
     def pair(future: Future[Explanation]) -> None:
         with suppress(InvalidStateError):  # cancelled: nobody waits for it
-            if (error := future.exception()) is not None:
+            error = future.exception()
+            if isinstance(error, InputError):
+                paired.set_result((file, error))
+            elif error is not None:
                 paired.set_exception(error)
             else:
                 paired.set_result((file, future.result()))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from ov_xai.errors import DeviceError, ModelMismatchError, RequestError, UnsupportedModelError, XaiError
+from ov_xai.errors import DeviceError, InputError, ModelMismatchError, RequestError, UnsupportedModelError, XaiError
 from ov_xai.graph.image_input import find_image_input
 from ov_xai.graph.io import read_model
 from ov_xai.graph.manifest import Manifest, read_manifest
@@ -259,8 +259,31 @@ class Session:
         """Start an inference; waits while all requests are busy."""
         future: Future[Explanation] = Future()
         job = _Job(self._explainer, prepared, future)
+        if self.preprocessing.input_wh is None:
+            return self._run_alone(job)
         self.queue.start_async({self.preprocessing.position: prepared.tensor}, job)
         return future
+
+    def _run_alone(self, job: _Job) -> Future[Explanation]:
+        """Run an inference of a model of dynamic size and wait for it.
+
+        The queue loses the error of a size that does not fit, and never calls back (OpenVINO 2026.4).
+        """
+        request = self._compiled.create_infer_request()
+        try:
+            request.infer({self.preprocessing.position: job.prepared.tensor})
+        except RuntimeError as error:
+            width, height = job.prepared.placement.input_wh
+            reason = str(error).strip().splitlines()[-1][:160]
+            job.future.set_exception(
+                InputError(
+                    f"The model cannot run on an image of {width}x{height}: {reason}. Fix its size before patching "
+                    "(`ov.Model.reshape`), or give images of a size that fits."
+                )
+            )
+        else:
+            _deliver(request, job)
+        return job.future
 
     def wait(self) -> None:
         """Wait until nothing is under way."""

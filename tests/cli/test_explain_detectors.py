@@ -149,3 +149,20 @@ def test_a_segmentation_model_shows_the_classes_that_are_present(folder, segment
     assert [item["label"] for item in record["maps"]] == [item["label"] for item in record["predictions"]]
     assert read_manifest(insert(segmenter)).task == "segmentation"
     json.dumps(record)
+
+
+def test_a_size_that_a_dynamic_model_cannot_take_is_skipped(folder):
+    """The sum of two strides needs an even height and width."""
+    image = ops.parameter([1, 3, -1, -1], np.float32)
+    small = ops.convolution(image, weights(6, 3, 1, 1), [2, 2], [0, 0], [0, 0], [1, 1])
+    pooled = ops.avg_pool(image, [2, 2], [0, 0], [0, 0], [2, 2], False, "floor")
+    both = ops.add(small, ops.convolution(pooled, weights(6, 3, 1, 1, seed=1), [1, 1], [0, 0], [0, 0], [1, 1]))
+    scores = ops.sigmoid(ops.convolution(both, weights(3, 6, 1, 1), [1, 1], [0, 0], [0, 0], [1, 1]))
+    save(insert(ov.Model([ops.result(scores)], [image], "dynamic"), self_check=False), "dynamic.xml")
+    (folder / "in").mkdir()
+    cv2.imwrite(str(folder / "in" / "even.png"), np.full((16, 20, 3), 90, np.uint8))
+    cv2.imwrite(str(folder / "in" / "odd.png"), np.full((15, 20, 3), 90, np.uint8))
+    assert run("explain -m dynamic.xml -i in -o out --classes all".split()) == 9
+    found = {record["path"]: record.get("error", "") for record in records(folder / "out")}
+    assert found["even.png"] == ""
+    assert "20x15" in found["odd.png"]
