@@ -6,7 +6,7 @@ import pytest
 from openvino import opset13 as ops
 
 from ov_xai import ModelMismatchError, UnsupportedModelError, insert, inspect, read_card, read_manifest
-from tests.detectors import CLASSES, FORMS, GRIDS, pyramid, segmenter
+from tests.detectors import CLASSES, FORMS, GRIDS, heads, joined, model_of, pyramid, segmenter
 from tests.models import ints, weights
 
 
@@ -127,3 +127,70 @@ def test_inspect_says_what_was_found():
     assert found.manifest.unused_classes == [0]
     assert found.report.target.name == "fine"
     assert inspect(segmenter()).report.task == "segmentation"
+
+
+def joined_model(**tables):
+    """Return a model with an output [1, P, C] per table: name -> (columns, "sigmoid" or None)."""
+    image, levels = pyramid()
+    outputs = []
+    for seed, (name, (columns, activation)) in enumerate(tables.items()):
+        value = joined(heads(levels, columns, name, 10 + 40 * seed), 1, columns)
+        outputs.append((name, ops.sigmoid(value) if activation else value))
+    return image, outputs
+
+
+def test_an_angle_behind_the_classes_is_no_objectness():
+    image, outputs = joined_model(box=(4, None), scores=(3, "sigmoid"), angle=(1, "sigmoid"))
+    turned = ops.multiply(ops.subtract(outputs[2][1], np.float32(0.25)), np.float32(np.pi))
+    table = ops.concat([outputs[0][1], outputs[1][1], turned], 2)
+    manifest = read_manifest(insert(model_of(image, ("output", table))))
+    assert (manifest.classes, manifest.readout.objectness) == (3, None)
+
+
+def test_key_points_behind_the_classes_are_no_classes():
+    image, outputs = joined_model(box=(4, None), scores=(1, "sigmoid"), points=(6, None))
+    points = ops.reshape(outputs[2][1], ints(0, 0, 2, 3), True)
+    split = ops.variadic_split(points, ops.constant(np.int64(3)), ints(2, 1))
+    seen = ops.concat([split.output(0), ops.sigmoid(split.output(1))], 3)
+    table = ops.concat([outputs[0][1], outputs[1][1], ops.reshape(seen, ints(0, 0, -1), True)], 2)
+    manifest = read_manifest(insert(model_of(image, ("output", table))))
+    assert (manifest.classes, manifest.readout.scores[0].start) == (1, 4)
+
+
+def test_other_probabilities_beside_the_classes_are_ambiguous():
+    image, outputs = joined_model(boxes=(4, None), scores=(2, "sigmoid"), landmarks=(10, "sigmoid"))
+    with pytest.raises(UnsupportedModelError, match=r"Several tables.*10.*2"):
+        insert(model_of(image, *outputs))
+    assert read_manifest(insert(model_of(image, *outputs), labels=("a", "b"))).classes == 2
+    assert read_manifest(insert(model_of(image, *outputs), score_output="scores")).classes == 2
+
+
+def test_two_tables_of_four_columns_are_ambiguous():
+    image, outputs = joined_model(boxes=(4, None), scores=(4, None))
+    model = model_of(image, *outputs)
+    with pytest.raises(UnsupportedModelError, match="Several tables"):
+        insert(model, labels=("a", "b", "c", "d"))
+    assert read_manifest(insert(model, score_output="scores")).levels == [list(grid) for grid in GRIDS]
+
+
+def test_an_objectness_beside_a_single_class_is_multiplied_in():
+    image, outputs = joined_model(boxes=(4, None), scores=(1, "sigmoid"), centerness=(1, "sigmoid"))
+    manifest = read_manifest(insert(model_of(image, *outputs)))
+    assert (manifest.classes, manifest.levels) == (1, [list(grid) for grid in GRIDS])
+
+
+def test_a_map_of_features_on_one_grid_tells_no_anchors():
+    image, levels = pyramid()
+    scores, boxes = heads(levels, 6, "class", 50), heads(levels, 4, "box")
+    features = ops.relu(ops.convolution(levels[0], weights(8, 6, 1, 1), [1, 1], [0, 0], [0, 0], [1, 1]))
+    outputs = [(f"class_{i}", ops.sigmoid(x)) for i, x in enumerate(scores)]
+    outputs += [(f"box_{i}", x) for i, x in enumerate(boxes)]
+    manifest = read_manifest(insert(model_of(image, *outputs, ("features", features))))
+    assert (manifest.classes, manifest.levels) == (6, [list(grid) for grid in GRIDS])
+
+
+def test_one_score_per_place_is_no_classifier():
+    image, outputs = joined_model(boxes=(4, None), scores=(1, "sigmoid"))
+    turned = [(name, ops.transpose(value, ints(0, 2, 1))) for name, value in outputs]
+    manifest = read_manifest(insert(model_of(image, *turned)))
+    assert (manifest.task, manifest.classes) == ("detection", 1)
