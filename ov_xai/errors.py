@@ -10,7 +10,7 @@ from __future__ import annotations
 class XaiError(Exception):
     """Root of all errors raised on purpose; `exit_code` is what the command line returns for it."""
 
-    exit_code = 1
+    exit_code = 70
 
 
 class RequestError(XaiError):
@@ -75,8 +75,18 @@ class DeviceError(XaiError):
     exit_code = 10
 
 
-#: Exit codes of the command line that are not an error class.
+class MissingExtraError(XaiError):
+    """An optional package is needed and not installed."""
+
+    exit_code = 12
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is needed for this and is not installed. Run: pip install 'ov-xai[{extra}]'")
+
+
+#: Exit codes of the command line that are not an error class. The root of the errors shares that of internal ones.
 EXIT_OK = 0
-EXIT_INTERNAL = 1
+EXIT_CHECK_FAILED = 1
+EXIT_INTERNAL = 70
 EXIT_PARTIAL = 9
 EXIT_INTERRUPTED = 130

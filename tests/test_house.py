@@ -77,6 +77,7 @@ def test_public_names():
         "Manifest",
         "Mask",
         "Method",
+        "MissingExtraError",
         "ModelMismatchError",
         "ModelReadError",
         "Normalise",

@@ -14,14 +14,23 @@ from ov_xai.cli.explain import explain
 from ov_xai.cli.insert import insert
 from ov_xai.cli.inspect import inspect
 from ov_xai.cli.remove import remove
-from ov_xai.errors import EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_OK, EXIT_PARTIAL, OutputError, RequestError, XaiError
+from ov_xai.errors import (
+    EXIT_CHECK_FAILED,
+    EXIT_INTERNAL,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_PARTIAL,
+    OutputError,
+    RequestError,
+    XaiError,
+)
 from ov_xai.version import __version__
 
 #: Exit codes, in the order of the help.
 EXIT_CODES = f"""\b
 Exit codes:
   {EXIT_OK}    done
-  {EXIT_INTERNAL}    internal error (set OV_XAI_DEBUG=1 for the traceback)
+  {EXIT_CHECK_FAILED}    `check` says no
   2    wrong usage
   3    the model cannot be read
   4    the model cannot be patched
@@ -32,6 +41,8 @@ Exit codes:
   {EXIT_PARTIAL}    done, but some images were skipped
   10   the device is unknown or cannot run the model
   11   a card does not fit
+  12   an optional package is missing
+  {EXIT_INTERNAL}   internal error (set OV_XAI_DEBUG=1 for the traceback)
   {EXIT_INTERRUPTED}  interrupted
 """
 
