@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from ov_xai.analysis.class_head import ClassHead
+from ov_xai.analysis.class_head import ClassHead, feeds
 from ov_xai.analysis.scores import Activation
 from ov_xai.graph.kinds import CONTROL_FLOW, DECISION_OPS
 from ov_xai.graph.trial import EXACT, position, reachable_parameters, sample_inputs, twin, with_stand_in
@@ -61,19 +61,19 @@ class LabelIds:
         return tuple(labels)
 
 
-def find_label_ids(model: ov.Model, head: ClassHead) -> LabelIds:
+def find_label_ids(view: GraphView, head: ClassHead) -> LabelIds:
     """Return how the columns of a class head are counted in the outputs.
 
     Args:
-        model: the model, before anything is inserted.
+        view: the graph, before anything is inserted.
         head: its class scores.
     """
     count = len(head.columns)
     plain = LabelIds(count, background=head.background)
-    if not _selects(model, head):
+    if not feeds(view, head.levels, DECISION_OPS | CONTROL_FLOW):
         return plain
     asked = sorted({0, min(1, count - 1), count - 1})
-    answers = _ask(model, head, asked, _SURE_PLACES) or _ask(model, head, asked, None)
+    answers = _ask(view.model, head, asked, _SURE_PLACES) or _ask(view.model, head, asked, None)
     found = _label_place(answers)
     if found is None:
         return plain
@@ -81,13 +81,6 @@ def find_label_ids(model: ov.Model, head: ClassHead) -> LabelIds:
     answered = {answer.column for answer in answers if answer.values.get(place) == answer.column + offset}
     silent = [column for column in asked if column not in answered]
     return LabelIds(count, offset, silent[0] if silent else None, answers[0].score_at, place)
-
-
-def _selects(model: ov.Model, head: ClassHead) -> bool:
-    view = GraphView(model)
-    tables = [level.table.output.get_node() for level in head.levels]
-    after = view.descendants([view.find(node.get_friendly_name()) or node for node in tables])
-    return any(view.node(key).get_type_name() in DECISION_OPS | CONTROL_FLOW for key in after)
 
 
 @dataclass(frozen=True)

@@ -165,7 +165,7 @@ def _detector_plan(anatomy: Detector, request: InsertionRequest, ids: LabelIds |
         )
     head = anatomy.head
     if head is not None and ids is None:
-        ids = find_label_ids(anatomy.view.model, head)
+        ids = find_label_ids(anatomy.view, head)
     if request.compat is not None and head is not None:
         head = _before_activation(anatomy, head)
     return DetectorPlan(

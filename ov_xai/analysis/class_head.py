@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from ov_xai.analysis.propagation import Layouts
 from ov_xai.analysis.scores import Activation
 from ov_xai.analysis.tables import Table, activated_tables, from_source, linear_tables, reaches_an_end, replaces
 from ov_xai.graph.kinds import LEARNED_OPS
-from ov_xai.graph.view import GraphView, node_key, port
+from ov_xai.graph.view import GraphView, node_key, port, upstream
 
 #: Columns of a box: two corners, or a centre and a size.
 BOX_COLUMNS = 4
@@ -146,7 +146,7 @@ def _grouped(view: GraphView, tables: list[Table]) -> list[ClassHead]:
             objectness=part.objectness,
             made_by=part.first.activation,
             alone=_is_alone(view, part.levels),
-            enlarged=_is_enlarged(view, part.levels),
+            enlarged=feeds(view, part.levels, {"Interpolate"}),
             shared_weights=_share_weights(view, [level.table for level in part.levels]),
         )
         for part in parts
@@ -223,18 +223,8 @@ def _starts_with_objectness(view: GraphView, table: Table, columns: range) -> bo
 
 def nearest_layers(nodes: Iterable[ov.Node]) -> set[int]:
     """Return the keys of the last layers with weights that nodes depend on."""
-    pending, seen, found = list(nodes), set(), set()
-    while pending:
-        node = pending.pop()
-        key = node_key(node)
-        if key in seen:
-            continue
-        seen.add(key)
-        if node.get_type_name() in LEARNED_OPS:
-            found.add(key)
-        elif node.get_type_name() != "ShapeOf":
-            pending.extend(source.get_node() for source in node.input_values())
-    return found
+    last = upstream(nodes, lambda node: node.get_type_name() not in LEARNED_OPS | {"ShapeOf"})
+    return {node_key(node) for node in last if node.get_type_name() in LEARNED_OPS}
 
 
 def _is_alone(view: GraphView, levels: list[Level]) -> bool:
@@ -242,9 +232,10 @@ def _is_alone(view: GraphView, levels: list[Level]) -> bool:
     return all(port(output.get_node().input_value(0)) in tables for output in view.model.outputs)
 
 
-def _is_enlarged(view: GraphView, levels: list[Level]) -> bool:
+def feeds(view: GraphView, levels: Iterable[Level], kinds: Collection[str]) -> bool:
+    """Return whether an op of certain kinds depends on the tables of some levels."""
     after = view.descendants([level.table.output.get_node() for level in levels])
-    return any(view.node(key).get_type_name() == "Interpolate" for key in after)
+    return any(view.node(key).get_type_name() in kinds for key in after)
 
 
 def _share_weights(view: GraphView, tables: list[Table]) -> bool:

@@ -10,7 +10,7 @@ from enum import Enum
 from ov_xai.analysis.anatomy import Anatomy, Surface
 from ov_xai.analysis.axes import is_spatial, place_axes
 from ov_xai.analysis.candidates import Candidate, candidate, is_learned
-from ov_xai.analysis.class_head import BOX_COLUMNS, ClassHead, class_heads, logit_head, nearest_layers
+from ov_xai.analysis.class_head import BOX_COLUMNS, ClassHead, Level, class_heads, feeds, logit_head, nearest_layers
 from ov_xai.analysis.propagation import Layouts
 from ov_xai.analysis.scores import Activation, has_boxes, named_output, output_names
 from ov_xai.cards import Card, Match
@@ -133,7 +133,7 @@ def _choose(view: GraphView, heads: list[ClassHead], labels: int | None, cards: 
     fitting = fitting or [head for head in heads if any(_names_columns(card, view, head) for card in cards)]
     chosen = fitting or heads
     chosen = [head for head in chosen if head.columns.start >= BOX_COLUMNS] or chosen
-    chosen = [head for head in chosen if _is_selected_from(view, head)] or chosen
+    chosen = [head for head in chosen if feeds(view, head.levels[:1], DECISION_OPS)] or chosen
     counts = {len(head.columns) for head in chosen}
     if len(counts) < 2 and (len(chosen) < 2 or counts != {BOX_COLUMNS}):
         return min(chosen, key=lambda head: _first_output(view, head), default=None)
@@ -144,12 +144,6 @@ def _choose(view: GraphView, heads: list[ClassHead], labels: int | None, cards: 
         remedy="Give one label per class with --labels, name the output with --score-output, or say how many columns "
         "with a --card.",
     )
-
-
-def _is_selected_from(view: GraphView, head: ClassHead) -> bool:
-    """Return whether boxes are selected by the scores of a head."""
-    after = view.descendants([head.levels[0].table.output.get_node()])
-    return any(view.node(key).get_type_name() in DECISION_OPS for key in after)
 
 
 def _names_columns(card: Card, view: GraphView, head: ClassHead) -> bool:
@@ -227,7 +221,7 @@ def _settled(head: ClassHead, card: Card | None, task: DetectorTask, labels: int
     facts = card.scores
     _require_columns(card, head.levels[0].table.columns)
     if facts.anchors is not None:
-        levels = tuple(replace(level, table=level.table.divided(facts.anchors)) for level in head.levels)
+        levels = _divided(head.levels, facts.anchors)
         head = replace(head, levels=levels, columns=range(levels[0].table.columns))
     columns = head.columns
     if facts.first_column is not None:
@@ -256,11 +250,9 @@ def _require_columns(card: Card, total: int) -> None:
             )
 
 
-def _of_anchors(head: ClassHead, anchors: int, columns: int) -> ClassHead:
-    """Return the head with tables that hold a box, an objectness and the classes of each anchor."""
-    tables = [level.table if anchors == 1 else level.table.divided(anchors) for level in head.levels]
-    levels = tuple(replace(level, table=table) for level, table in zip(head.levels, tables, strict=True))
-    return replace(head, levels=levels, columns=range(BOX_COLUMNS + 1, columns), objectness=BOX_COLUMNS)
+def _divided(levels: Iterable[Level], anchors: int) -> tuple[Level, ...]:
+    """Return the levels with tables whose columns are counted per anchor."""
+    return tuple(replace(level, table=level.table.divided(anchors)) for level in levels)
 
 
 def _without_own_boxes(head: ClassHead, task: DetectorTask, labels: int | None) -> ClassHead:
@@ -274,7 +266,9 @@ def _without_own_boxes(head: ClassHead, task: DetectorTask, labels: int | None) 
         return head
     own = 0 if labels is None else BOX_COLUMNS + 1 + labels
     if own and total % own == 0:
-        return _of_anchors(head, total // own, own)
+        # The columns of an anchor: a box, an objectness, the classes.
+        levels = head.levels if own == total else _divided(head.levels, total // own)
+        return replace(head, levels=levels, columns=range(BOX_COLUMNS + 1, own), objectness=BOX_COLUMNS)
     name = head.levels[0].table.output.get_node().get_friendly_name()
     raise UnsupportedModelError(
         f"The outputs are tables of {total} columns, boxes and classes together",
@@ -296,12 +290,11 @@ def _is_picture(view: GraphView, layouts: Layouts, head: ClassHead, labelled: bo
     scores = node_key(level.table.output.get_node())
     for output in view.model.outputs:
         shape = sizes(output) or []
-        of_scores = scores in view.ancestors([output.get_node()])
+        before = view.ancestors([output.get_node()])
         layout = layouts.get(port(output.get_node().input_value(0)))
         pictured = layout is not None and is_spatial(layout) and len(place_axes(layout)) == 2
-        if not pictured or (not of_scores and shape[1] != len(head.columns)):
+        if not pictured or (scores not in before and shape[1] != len(head.columns)):
             return False
-        before = view.ancestors([output.get_node()])
         if any(view.node(key).get_type_name() in DECISION_OPS - {"TopK"} for key in before):
             return False
     return labelled or len(head.columns) > 1 or head.made_by is not Activation.NONE

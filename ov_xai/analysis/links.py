@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from ov_xai.graph.kinds import REDUCTIONS
+from ov_xai.graph.kinds import ARITHMETIC_OPS, COMPARING_OPS, REDUCTIONS, UNARY_OPS
 from ov_xai.graph.view import constant_ints, constant_value, sizes
 
 Positions = npt.NDArray[np.int64]
@@ -284,15 +284,8 @@ def _reduction(node: ov.Node, index: int) -> Links:
     return [Link(axis, axis if keep else onto) for onto, axis in enumerate(left)]
 
 
-_ELEMENTWISE = (
-    "Abs Add Asin Acos Atan Ceiling Clamp Convert Cos Cosh Divide Elu Equal Erf Exp FakeQuantize Floor FloorMod Gelu "
-    "Greater GreaterEqual HSigmoid HSwish HardSigmoid Identity IsFinite IsInf IsNaN Less LessEqual Log LogicalAnd "
-    "LogicalNot LogicalOr Maximum Minimum Mish Mod Multiply Negative NotEqual PRelu Power Relu Round Select Selu "
-    "Sigmoid Sign Sin Sinh SoftPlus SoftSign Sqrt SquaredDifference Subtract Swish Tan Tanh"
-).split()
-
 _FINDERS: dict[str, Callable[[ov.Node, int], Links]] = {
-    **dict.fromkeys(_ELEMENTWISE, _elementwise),
+    **dict.fromkeys(UNARY_OPS | ARITHMETIC_OPS | COMPARING_OPS, _elementwise),
     **dict.fromkeys(REDUCTIONS, _reduction),
     **dict.fromkeys(("Softmax", "LogSoftmax", "MVN", "NormalizeL2"), _normalisation),
     **dict.fromkeys(("Reshape", "Squeeze", "Unsqueeze"), _reshape),

@@ -28,7 +28,7 @@ from ov_xai.analysis.axes import (
     segment_size,
     unknown,
 )
-from ov_xai.graph.kinds import CONVOLUTIONS, LEARNED_OPS, REDUCTIONS
+from ov_xai.graph.kinds import ARITHMETIC_OPS, COMPARING_OPS, CONVOLUTIONS, LEARNED_OPS, REDUCTIONS
 from ov_xai.graph.view import GraphView, Port, constant_ints, constant_value, node_key, port, sizes
 
 Layouts = dict[Port, Layout]
@@ -413,13 +413,8 @@ def _einsum(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
     return [tuple(joined(meaning[letter]) for letter in right)]
 
 
-_ELEMENTWISE = (
-    "Add Subtract Multiply Divide Maximum Minimum Power Mod FloorMod SquaredDifference Select PRelu FakeQuantize "
-    "Equal NotEqual Less LessEqual Greater GreaterEqual LogicalAnd LogicalOr LogicalXor"
-).split()
-
 TRANSFERS: dict[str, Transfer] = {
-    **dict.fromkeys(_ELEMENTWISE, _elementwise),
+    **dict.fromkeys(ARITHMETIC_OPS | COMPARING_OPS, _elementwise),
     **dict.fromkeys(CONVOLUTIONS, _convolution),
     **dict.fromkeys(REDUCTIONS, _reduce),
     "MatMul": _matmul,

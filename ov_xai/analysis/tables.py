@@ -89,7 +89,7 @@ def activated_tables(view: GraphView, layouts: Layouts) -> list[Table]:
     """Return the tables of probabilities that no layer with weights reads, in topological order."""
     seeds = [node for node in view.ops if _is_class_activation(node, layouts)]
     traces = _follow(view, layouts, seeds, _joins_scores)
-    return _tables(view, layouts, traces)
+    return _tables(view, layouts, traces, _before_layers(view))
 
 
 def linear_tables(view: GraphView, layouts: Layouts) -> list[Table]:
@@ -97,7 +97,7 @@ def linear_tables(view: GraphView, layouts: Layouts) -> list[Table]:
     ahead = _before_layers(view)
     seeds = [node for node in view.ops if node.get_type_name() in _MIXING_OPS and node_key(node) not in ahead]
     traces = _follow(view, layouts, [node for node in seeds if port(node.output(0)) in layouts], _is_affine)
-    return _tables(view, layouts, traces)
+    return _tables(view, layouts, traces, ahead)
 
 
 def from_source(view: GraphView, table: Table, source: int) -> tuple[int, ...]:
@@ -218,8 +218,7 @@ def _before_layers(view: GraphView) -> set[int]:
     return found
 
 
-def _tables(view: GraphView, layouts: Layouts, traces: dict[Port, Trace]) -> list[Table]:
-    ahead = _before_layers(view)
+def _tables(view: GraphView, layouts: Layouts, traces: dict[Port, Trace], ahead: set[int]) -> list[Table]:
     ends = [node for node in view.ops if node_key(node) not in ahead and node.get_type_name() != "Interpolate"]
     found = [_table(view, output, layouts, traces) for node in ends for output in node.outputs()]
     return [table for table in found if table is not None]

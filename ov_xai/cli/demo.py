@@ -19,9 +19,9 @@ CLASSIFIER, DETECTOR = "efficientnet_lite0", "nanodet_g"
 
 @click.command()
 @click.option("-o", "--output", type=click.Path(path_type=Path), default="ov_xai_demo", show_default=True)
-@click.option("--detector", is_flag=True, help="Show the bundled COCO detector instead.")
+@click.option("--detector", is_flag=True, help="Show the COCO detector instead of the ImageNet classifier.")
 def demo(output: Path, detector: bool) -> int:
-    """Patch the bundled ImageNet classifier and explain the bundled photos; leaves pictures and an HTML page."""
+    """Patch a bundled model and explain the bundled photos with it; leaves pictures and an HTML page."""
     name = DETECTOR if detector else CLASSIFIER
     data = asset_folder("data")
     model, photos = data / "models" / f"{name}.xml", data / "photos"

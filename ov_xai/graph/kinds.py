@@ -7,6 +7,18 @@ def _kinds(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+#: Ops that give a number for every number they read.
+UNARY_OPS = _kinds(
+    "Abs Acos Acosh Asin Asinh Atan Atanh Ceiling Clamp Convert Cos Cosh Elu Erf Exp Floor Gelu HSigmoid HSwish "
+    "HardSigmoid Identity IsFinite IsInf IsNaN Log LogicalNot Mish Negative Relu Round Selu Sigmoid Sign Sin Sinh "
+    "SoftPlus SoftSign Sqrt Swish Tan Tanh"
+)
+#: Ops that combine numbers of several tensors, broadcast to each other.
+ARITHMETIC_OPS = _kinds(
+    "Add Divide FakeQuantize FloorMod Maximum Minimum Mod Multiply PRelu Power SquaredDifference Subtract"
+)
+#: The same, with a truth value as the result or as a choice.
+COMPARING_OPS = _kinds("Equal Greater GreaterEqual Less LessEqual LogicalAnd LogicalOr LogicalXor NotEqual Select")
 #: Ops that only rearrange: what comes out holds the same numbers.
 VIEW_OPS = _kinds("Reshape Squeeze Unsqueeze Transpose Convert Identity")
 #: Ops that take some positions of an axis.

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from ov_xai.graph.view import sizes
+from ov_xai.graph.view import node_key, sizes, upstream
 
 Array = npt.NDArray[Any]
 
@@ -60,19 +60,10 @@ def as_results(outputs: Sequence[ov.Output]) -> list[ov.Node]:
 
 def reachable_parameters(results: list[ov.Node]) -> list[ov.Node]:
     """Return the parameters that results depend on, by friendly name."""
-    pending, seen, found = list(results), set(), []
-    while pending:
-        node = pending.pop()
-        key = node.get_instance_id()
-        if key in seen:
-            continue
-        seen.add(key)
-        if node.get_type_name() == "Parameter":
-            found.append(node)
-        pending.extend(source.get_node() for source in node.input_values())
+    found = [node for node in upstream(results) if node.get_type_name() == "Parameter"]
     return sorted(found, key=lambda node: str(node.get_friendly_name()))
 
 
 def position(inputs: list[ov.Node], node: ov.Node) -> int:
     """Return the index of a node among others."""
-    return next(index for index, item in enumerate(inputs) if item.get_instance_id() == node.get_instance_id())
+    return next(index for index, item in enumerate(inputs) if node_key(item) == node_key(node))

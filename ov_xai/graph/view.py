@@ -6,7 +6,7 @@ asked for, instance ids are not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -105,21 +105,30 @@ def _evaluate(node: ov.Node, output: ov.Output) -> npt.NDArray[np.generic] | Non
     return np.asarray(results[output.get_index()].data)
 
 
-def is_weight(output: ov.Output) -> bool:
-    """Return whether a tensor depends on constants only (weights, possibly converted, scaled or reshaped)."""
-    pending, seen = [output.get_node()], set()
+def upstream(nodes: Iterable[ov.Node], passes: Callable[[ov.Node], bool] | None = None) -> Iterator[ov.Node]:
+    """Yield the nodes that these depend on, themselves included, each once.
+
+    Args:
+        nodes: where to begin.
+        passes: whether the walk goes on behind a node; None lets it pass all.
+    """
+    pending, seen = list(nodes), set()
     while pending:
         node = pending.pop()
         key = node_key(node)
         if key in seen:
             continue
         seen.add(key)
-        if node.get_type_name() == "Constant":
-            continue
-        if node.get_input_size() == 0:
-            return False
-        pending.extend(value.get_node() for value in node.input_values())
-    return True
+        yield node
+        if passes is None or passes(node):
+            pending.extend(source.get_node() for source in node.input_values())
+
+
+def is_weight(output: ov.Output) -> bool:
+    """Return whether a tensor depends on constants only (weights, possibly converted, scaled or reshaped)."""
+    return all(
+        node.get_type_name() == "Constant" or node.get_input_size() > 0 for node in upstream([output.get_node()])
+    )
 
 
 class GraphView:
@@ -147,14 +156,7 @@ class GraphView:
 
     def ancestors(self, nodes: Iterable[ov.Node]) -> set[int]:
         """Return the keys of all nodes that these depend on, themselves included."""
-        pending, seen = list(nodes), set()
-        while pending:
-            node = pending.pop()
-            key = node_key(node)
-            if key not in seen:
-                seen.add(key)
-                pending.extend(source.get_node() for source in node.input_values())
-        return seen
+        return {node_key(node) for node in upstream(nodes)}
 
     def users(self, node: ov.Node) -> set[int]:
         """Return the keys of the nodes that read any output of a node."""

@@ -13,11 +13,11 @@ activation, their mean over the levels at the middle level, then a softmax over 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import openvino as ov
 
-from ov_xai.analysis.axes import Factor, Role, place_axes
+from ov_xai.analysis.axes import Role, place_axes, segment_size
 from ov_xai.analysis.class_head import ClassHead, Level
 from ov_xai.analysis.scores import Activation
 from ov_xai.graph.emit import Emitter
@@ -145,7 +145,9 @@ class _Reader:
     def _part(values: ov.Output, level: Level, cut: Callable[[ov.Output, int, int, int], ov.Output]) -> ov.Output:
         if level.axis is None:
             return values
-        return cut(values, level.start, level.start + _size(level.segment), level.axis)
+        size = segment_size(level.segment)
+        assert size is not None
+        return cut(values, level.start, level.start + size, level.axis)
 
 
 def _spread(emit: Emitter, values: ov.Output, level: Level, columns: int) -> ov.Output:
@@ -185,11 +187,3 @@ def _extents(emit: Emitter, level: Level) -> ov.Output:
     if grid.height is not None and grid.width is not None:
         return emit.ints(grid.height, grid.width)
     return emit.extents_apart(level.table.output, *place_axes(level.layout))
-
-
-def _size(segment: Sequence[Factor]) -> int:
-    size = 1
-    for factor in segment:
-        assert factor.size is not None
-        size *= factor.size
-    return size

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import openvino as ov
 
-from ov_xai.graph.kinds import REDUCTIONS, SELECTING_OPS
+from ov_xai.graph.kinds import ARITHMETIC_OPS, REDUCTIONS, SELECTING_OPS, UNARY_OPS
 from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Form, Refusal
 from ov_xai.perturbation.rules.attention import attention
@@ -23,17 +23,11 @@ from ov_xai.perturbation.rules.views import view
 
 Rule = Callable[[ov.Node, list[Form], Context], "list[Form] | Refusal"]
 
-POINTWISE = (
-    "Abs Acos Acosh Add Asin Asinh Atan Atanh Ceiling Clamp Convert Cos Cosh Divide Elu Erf Exp FakeQuantize "
-    "Floor FloorMod Gelu HSigmoid HSwish HardSigmoid Identity IsFinite IsInf IsNaN Log Maximum Minimum Mish Mod "
-    "Multiply Negative PRelu Power Relu Round Selu Sigmoid Sign Sin Sinh SoftPlus SoftSign Sqrt SquaredDifference "
-    "Subtract Swish Tan Tanh"
-).split()
 POOLS = "AvgPool MaxPool AdaptiveAvgPool AdaptiveMaxPool".split()
 VIEWS = "Reshape Squeeze Unsqueeze Transpose".split()
 
 RULES: dict[str, Rule] = {
-    **dict.fromkeys(POINTWISE, elementwise),
+    **dict.fromkeys(UNARY_OPS | ARITHMETIC_OPS, elementwise),
     **dict.fromkeys(POOLS, pooling),
     **dict.fromkeys(REDUCTIONS, reduction),
     **dict.fromkeys(VIEWS, view),
