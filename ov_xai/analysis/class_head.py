@@ -49,6 +49,13 @@ class Level:
         layout = self.table.layout
         return layout if self.axis is None else (*layout[: self.axis], (self.segment,), *layout[self.axis + 1 :])
 
+    @property
+    def positions(self) -> tuple[int, int]:
+        """First position of the level on the axis that joins several, and the one behind its last."""
+        size = segment_size(self.segment)
+        assert size is not None
+        return self.start, self.start + size
+
 
 @dataclass(frozen=True)
 class ClassHead:

@@ -1,0 +1,132 @@
+"""Class scores of one pyramid level, cut out of the tables of a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import openvino as ov
+
+from ov_xai.analysis.axes import Role
+from ov_xai.analysis.class_head import Level
+from ov_xai.analysis.scores import Activation
+from ov_xai.graph.emit import Emitter
+from ov_xai.graph.view import Port, port, sizes
+
+BATCH, ROWS, COLUMNS = Role.BATCH.value, Role.Y.value, Role.X.value
+#: What axes of scores count, besides the batch, rows and columns of the grid; any other word is an anchor.
+SCORE = "score"
+_ORDER = (BATCH, SCORE, ROWS, COLUMNS)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores with an axis for everything they are counted by, in the order of the table they come from.
+
+    Attributes:
+        values: the scores.
+        axes: what each axis counts.
+    """
+
+    values: ov.Output
+    axes: tuple[str, ...]
+
+    def activated(self, emit: Emitter, activation: Activation) -> Scores:
+        """Return probabilities of logits; the same scores for NONE."""
+        if activation is Activation.SIGMOID:
+            return Scores(emit.sigmoid(self.values), self.axes)
+        if activation is Activation.SOFTMAX:
+            return Scores(emit.softmax(self.values, self.axes.index(SCORE)), self.axes)
+        return self
+
+    def times(self, emit: Emitter, other: Scores) -> Scores:
+        """Return the product with scores of the same places, such as an objectness."""
+        return Scores(emit.multiply(self.values, _transposed(emit, other, self.axes)), self.axes)
+
+    def best_anchor(self, emit: Emitter) -> ov.Output:
+        """Return the largest score of all anchors, [N, K, h, w]."""
+        anchors = [index for index, axis in enumerate(self.axes) if axis not in _ORDER]
+        best = emit.reduce_max(self.values, *anchors) if anchors else self.values
+        left = tuple(axis for axis in self.axes if axis in _ORDER)
+        ordered = _transposed(emit, Scores(best, left), tuple(axis for axis in _ORDER if axis in left))
+        # Axes that are missing come last: the CPU plugin loses an axis when a Transpose moves axes of extent one about
+        # (OpenVINO 2026.4, [6, K, 1, 1, 1] by 2 1 3 4 0).
+        missing = [index for index, axis in enumerate(_ORDER) if axis not in left]
+        return emit.unsqueeze(ordered, *missing) if missing else ordered
+
+
+def _transposed(emit: Emitter, scores: Scores, axes: tuple[str, ...]) -> ov.Output:
+    if scores.axes == axes:
+        return scores.values
+    free, order = list(enumerate(scores.axes)), []
+    for wanted in axes:
+        found = next(item for item in free if item[1] == wanted)
+        free.remove(found)
+        order.append(found[0])
+    return emit.transpose(scores.values, *order)
+
+
+class TableReader:
+    """Cuts columns and levels out of tables.
+
+    Args:
+        emit: where nodes are added.
+        apart: read the tables behind a product.
+    """
+
+    def __init__(self, emit: Emitter, apart: bool) -> None:
+        self._emit = emit
+        self._apart = apart
+        self._tables: dict[Port, ov.Output] = {}
+        self._cut: dict[tuple[Port, range], ov.Output] = {}
+
+    def scores(self, level: Level, columns: range) -> Scores:
+        """Return some columns of a level."""
+        table = level.table
+        chosen = columns if table.anchors == 1 else range(table.columns)
+        if level.axis is None:
+            values = self._all_levels(level, chosen)
+        elif level.axis > table.column_axis:
+            start, stop = level.positions
+            values = self._emit.slice(self._all_levels(level, chosen), start, stop, level.axis)
+        else:
+            values = self._emit.slice_apart(self._table(level), *level.positions, level.axis)
+            if len(chosen) != table.columns:
+                values = self._emit.slice(values, chosen.start, chosen.stop, table.column_axis)
+        scores = self._counted(values, level, len(chosen))
+        if len(chosen) == len(columns):
+            return scores
+        axis = scores.axes.index(SCORE)
+        return Scores(self._emit.slice(scores.values, columns.start, columns.stop, axis), scores.axes)
+
+    def _table(self, level: Level) -> ov.Output:
+        table = level.table.output
+        if port(table) not in self._tables:
+            self._tables[port(table)] = self._emit.times_one(table) if self._apart else table
+        return self._tables[port(table)]
+
+    def _all_levels(self, level: Level, columns: range) -> ov.Output:
+        """Return some columns of all levels of a table, cut once."""
+        table = level.table
+        key = (port(table.output), columns)
+        if key not in self._cut:
+            values = self._table(level)
+            # A level that is cut out of a table must be read so that the plugin does not move the cut.
+            whole = len(columns) == table.columns and level.axis is None
+            cut = values if whole else self._emit.slice_apart(values, columns.start, columns.stop, table.column_axis)
+            self._cut[key] = cut
+        return self._cut[key]
+
+    def _counted(self, values: ov.Output, level: Level, columns: int) -> Scores:
+        """Give each factor an axis of its own."""
+        parts: list[tuple[str, int | None]] = []
+        for index, axis in enumerate(level.layout):
+            if index == level.table.column_axis:
+                anchors = level.table.anchors
+                parts.extend([("anchor", anchors)] if anchors > 1 else [])
+                parts.append((SCORE, columns))
+            else:
+                parts.extend((factor.role.value, factor.size) for segment in axis for factor in segment)
+        if [extent for _, extent in parts] != sizes(values):
+            # One dynamic extent, the batch, is what is left.
+            values = self._emit.reshape(values, *(-1 if extent is None else extent for _, extent in parts))
+        return Scores(values, tuple(name for name, _ in parts))
