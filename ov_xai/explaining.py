@@ -15,7 +15,8 @@ from ov_xai.errors import ModelMismatchError
 from ov_xai.graph.io import read_model, source_digest
 from ov_xai.graph.manifest import Manifest, read_manifest
 from ov_xai.graph.model_info import info_value, is_true
-from ov_xai.insertion import FEATURE_VECTOR, SALIENCY_MAP, insert
+from ov_xai.graph.outputs import ADDED_OUTPUTS
+from ov_xai.insertion import insert
 from ov_xai.request import MIDDLE, Combine, Compat, InsertionRequest, Mask, Method, Normalise, Score
 from ov_xai.runtime.choice import ALL, PREDICTIONS, ClassChoice
 from ov_xai.runtime.instance_masks import find_masks
@@ -71,7 +72,7 @@ def _shows(model: ov.Model, manifest: Manifest, method: Method) -> bool:
 
 
 def _has_masks(model: ov.Model, manifest: Manifest) -> bool:
-    own = [output for output in model.outputs if not output.get_names() & {SALIENCY_MAP, FEATURE_VECTOR}]
+    own = [output for output in model.outputs if not output.get_names() & ADDED_OUTPUTS]
     return find_masks(own, manifest.readout) is not None
 
 

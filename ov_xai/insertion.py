@@ -24,6 +24,7 @@ from ov_xai.graph.emit import PREFIX, Emitter
 from ov_xai.graph.io import read_model, save_model, source_digest
 from ov_xai.graph.manifest import SCHEMA, Manifest, drop_manifest, read_manifest, write_manifest
 from ov_xai.graph.model_info import write_labels
+from ov_xai.graph.outputs import FEATURE_VECTOR, SALIENCY_CLASSES, SALIENCY_MAP
 from ov_xai.label_ids import LabelIds
 from ov_xai.methods.maps import RawMaps, normalised
 from ov_xai.plan import ClassifierPlan, DetectorPlan, Plan, make_plan
@@ -31,10 +32,6 @@ from ov_xai.readout import find_readout
 from ov_xai.request import InsertionRequest, Normalise, Score, as_request
 from ov_xai.selfcheck import check_maps, check_outputs
 from ov_xai.version import __version__
-
-SALIENCY_MAP = "saliency_map"
-SALIENCY_CLASSES = "saliency_classes"
-FEATURE_VECTOR = "feature_vector"
 
 Source: TypeAlias = str | os.PathLike[str] | ov.Model
 

@@ -12,9 +12,8 @@ from ov_xai.analysis.axes import has_places, vector_axis
 from ov_xai.analysis.propagation import Layouts
 from ov_xai.errors import ModelMismatchError
 from ov_xai.graph.kinds import DECISION_OPS, VIEW_OPS
+from ov_xai.graph.outputs import ADDED_OUTPUTS
 from ov_xai.graph.view import GraphView, is_float, node_key, port, sizes
-
-OUTPUT_NAMES_OF_MAPS = frozenset({"saliency_map", "feature_vector", "saliency_classes"})
 
 
 class Activation(str, Enum):
@@ -107,7 +106,7 @@ def named_output(model: ov.Model, wanted: str) -> int:
 
 def _as_scores(view: GraphView, layouts: Layouts, index: int) -> Scores | None:
     result = view.model.outputs[index]
-    if result.get_names() & OUTPUT_NAMES_OF_MAPS:
+    if result.get_names() & ADDED_OUTPUTS:
         return None
     source = result.get_node().input_value(0)
     layout = layouts.get(port(source))

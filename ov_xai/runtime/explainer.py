@@ -10,6 +10,7 @@ import numpy as np
 import openvino as ov
 
 from ov_xai.graph.manifest import Manifest
+from ov_xai.graph.outputs import SALIENCY_CLASSES, SALIENCY_MAP
 from ov_xai.graph.readout import Readout
 from ov_xai.runtime.choice import ALL, ClassChoice
 from ov_xai.runtime.explanation import Explanation
@@ -87,7 +88,7 @@ class Explainer:
     ) -> tuple[dict[str, Array], dict[str, float]]:
         """Return the maps and the confidences of their classes, both by label."""
         if not self._class_wise:
-            return {self.manifest.method: outputs[self.index["saliency_map"]][0].copy()}, {}
+            return {self.manifest.method: outputs[self.index[SALIENCY_MAP]][0].copy()}, {}
         if self.masks is not None:
             maps = self._mask_maps(outputs, self.masks, reading, placement)
         else:
@@ -100,11 +101,11 @@ class Explainer:
 
     def _model_maps(self, outputs: Sequence[Array], reading: Reading) -> dict[int, Array]:
         """Return class -> map, best first, out of the tensor of maps [K or T, h, w]."""
-        maps = outputs[self.index["saliency_map"]][0]
+        maps = outputs[self.index[SALIENCY_MAP]][0]
         unused = set(self.manifest.unused_classes)
         rows = {k: k for k in range(self.manifest.classes) if k not in unused}
-        if "saliency_classes" in self.index:
-            best = outputs[self.index["saliency_classes"]][0].tolist()
+        if SALIENCY_CLASSES in self.index:
+            best = outputs[self.index[SALIENCY_CLASSES]][0].tolist()
             rows = {k: row for row, k in enumerate(best) if k not in unused}
         return {k: maps[rows[k]].copy() for k in self._chosen(rows, reading)}
 

@@ -19,6 +19,7 @@ from ov_xai.graph.image_input import find_image_input
 from ov_xai.graph.io import read_model
 from ov_xai.graph.manifest import Manifest, read_manifest
 from ov_xai.graph.model_info import info_value, is_true, read_labels
+from ov_xai.graph.outputs import SALIENCY_MAP
 from ov_xai.runtime.choice import ALL, PREDICTIONS, ClassChoice
 from ov_xai.runtime.detections import DetectionReader
 from ov_xai.runtime.explainer import Explainer, Prepared
@@ -320,7 +321,7 @@ def load(image: ImageSource) -> Image:
 
 
 def _is_map(output: ov.Output) -> bool:
-    return "saliency_map" in output.get_names()
+    return SALIENCY_MAP in output.get_names()
 
 
 def _distinct(labels: Sequence[str]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from ov_xai.analysis.class_head import ClassHead, Level
 from ov_xai.analysis.scores import Activation
 from ov_xai.analysis.tables import Table
 from ov_xai.errors import SelfCheckError
+from ov_xai.graph.outputs import SALIENCY_CLASSES, SALIENCY_MAP
 from ov_xai.graph.trial import EXACT, as_results, sample_inputs, twin
 from ov_xai.graph.view import port
 from ov_xai.label_ids import LabelIds
@@ -45,10 +46,10 @@ def check_probabilities(probe: ov.Model, plan: DetectorPlan) -> None:
     results = compiled(sample_inputs(model))
     values = {key: np.array(results[shown + index]) for index, key in enumerate(tables)}
     names = {name: index for index, output in enumerate(compiled.outputs) for name in output.get_names()}
-    found = np.array(results[names["saliency_map"]])
+    found = np.array(results[names[SALIENCY_MAP]])
     expected = _by_label(plan.ids, _maps(plan, plan.head, values))
     if plan.top_k is not None:
-        classes = np.array(results[names["saliency_classes"]])
+        classes = np.array(results[names[SALIENCY_CLASSES]])
         expected = np.take_along_axis(expected, classes[:, :, None, None], 1)
     gap = float(np.max(np.abs(found - expected)))
     span = float(np.ptp(expected))
