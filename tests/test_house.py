@@ -15,7 +15,7 @@ PACKAGE = Path(ov_xai.__file__).parent
 #: Rooms in building order; a room imports itself and earlier ones only.
 ROOMS = (
     "errors version assets cards request graph analysis perturbation methods label_ids plan branches selfcheck readout "
-    "insertion inspection runtime explaining metrics annotations cli"
+    "insertion inspection runtime explaining metrics annotations evaluation cli"
 ).split()
 #: What a deployment needs knows nothing about how maps come into a model.
 RUNTIME_MAY_IMPORT = {"errors", "version", "assets", "graph", "runtime"}

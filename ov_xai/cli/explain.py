@@ -9,7 +9,7 @@ import click
 from tqdm import tqdm
 
 from ov_xai.cli.console import printable, say
-from ov_xai.cli.options import METHOD, make_request
+from ov_xai.cli.options import METHOD, make_overrides, make_request, preprocessing_options
 from ov_xai.errors import EXIT_OK, EXIT_PARTIAL, RequestError
 from ov_xai.explaining import ready_model, require_class_maps, settings_digest, shows_instance_masks
 from ov_xai.request import Method, Normalise
@@ -18,7 +18,6 @@ from ov_xai.runtime.dump import DumpOptions, Record, Summary, explain_folder
 from ov_xai.runtime.explanation import RenderOptions
 from ov_xai.runtime.images import find_images
 from ov_xai.runtime.labels import read_label_file
-from ov_xai.runtime.preprocessing import InputColor, Overrides, Resize
 from ov_xai.runtime.rendering import COLORMAPS
 from ov_xai.runtime.report import ReportHead, write_report
 from ov_xai.runtime.session import Session
@@ -66,16 +65,7 @@ _GROUPS = ("ALL", "PREDICTIONS", "IMAGE")
 @click.option(
     "--crop-padded-map/--no-crop-padded-map", default=None, help="Leave out padding.  [default: when letterboxed]"
 )
-@click.option("--mean", metavar="M,...", help="Subtracted from 0..255 values: 1 number, or 1 per channel.")
-@click.option("--scale", metavar="S,...", help="Divided by: 1 number, or 1 per channel.")
-@click.option(
-    "--resize",
-    type=click.Choice(["standard", "fit_to_window", "fit_to_window_letterbox", "crop"]),
-    help="How a photo is brought to the input's size.",
-)
-@click.option(
-    "--input-color", type=click.Choice(["rgb", "bgr"], case_sensitive=False), help="Channel order the model expects."
-)
+@preprocessing_options
 @click.option("--labels", type=click.Path(path_type=Path), metavar="FILE", help="One label a line, in output order.")
 @click.option("--card", type=click.Path(path_type=Path), metavar="FILE", help="What is known about the model's family.")
 @click.option("--device", default="CPU", show_default=True, help="OpenVINO device.")
@@ -117,12 +107,7 @@ def explain(
     if target_explain_group == "IMAGE" and method is None:
         method = Method.ACTIVATION_MAP
     choice = ClassChoice(parse_classes(classes, explain_all_classes, target_explain_group), confidence_threshold, top_k)
-    overrides = Overrides(
-        parse_numbers("--mean", mean),
-        parse_numbers("--scale", scale),
-        None if resize is None else Resize(resize),
-        None if input_color is None else InputColor(input_color.lower()),
-    )
+    overrides = make_overrides(mean, scale, resize, input_color)
     names = None if labels is None else read_label_file(labels)
     normalise = Normalise.MINMAX if rendered else Normalise.NONE
     patched = ready_model(model, make_request(method=method, normalise=normalise.value, card=card), choice)
@@ -169,22 +154,6 @@ def parse_classes(classes: str | None, all_classes: bool, group: str | None) -> 
     if not names:
         raise RequestError("--classes names no class; expected predictions, all, or labels separated by commas.")
     return names
-
-
-def parse_numbers(option: str, text: str | None) -> tuple[float, ...] | None:
-    """Return numbers separated by commas or spaces.
-
-    Raises:
-        RequestError: something else is among them.
-    """
-    if text is None:
-        return None
-    try:
-        return tuple(float(part) for part in text.replace(",", " ").split())
-    except ValueError as error:
-        raise RequestError(
-            f"{option} is '{text}'; expected numbers separated by commas, e.g. 123.7,116.3,103.5."
-        ) from error
 
 
 def explain_with_progress(session: Session, source: Path, options: DumpOptions) -> Summary:

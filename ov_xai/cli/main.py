@@ -10,6 +10,7 @@ import click
 from ov_xai.cli.cards import cards
 from ov_xai.cli.console import natives_silenced, say
 from ov_xai.cli.demo import demo
+from ov_xai.cli.evaluate import evaluate
 from ov_xai.cli.explain import explain
 from ov_xai.cli.insert import insert
 from ov_xai.cli.inspect import inspect
@@ -53,7 +54,7 @@ def cli() -> None:
     """Saliency maps inside OpenVINO models: one inference returns the predictions and where they come from."""
 
 
-for verb in (insert, inspect, explain, remove, cards, demo):
+for verb in (insert, inspect, explain, evaluate, remove, cards, demo):
     cli.add_command(verb)
 
 

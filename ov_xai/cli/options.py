@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from ov_xai.cards import read_card
+from ov_xai.errors import RequestError
 from ov_xai.request import (
     Combine,
     Compat,
@@ -23,6 +24,7 @@ from ov_xai.request import (
     parse_word,
 )
 from ov_xai.runtime.labels import read_label_file
+from ov_xai.runtime.preprocessing import InputColor, Overrides, Resize
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -135,3 +137,47 @@ def make_request(
         compat=None if compat is None else parse_word(Compat, compat),
         card=None if card is None else read_card(card),
     )
+
+
+def preprocessing_options(function: Function) -> Function:
+    """Add the options that make `Overrides`."""
+    for option in reversed(
+        (
+            click.option("--mean", metavar="M,...", help="Subtracted from 0..255 values: 1 number, or 1 per channel."),
+            click.option("--scale", metavar="S,...", help="Divided by: 1 number, or 1 per channel."),
+            click.option("--resize", type=_words(Resize), help="How a photo is brought to the input's size."),
+            click.option("--input-color", type=_words(InputColor), help="Channel order the model expects."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def make_overrides(mean: str | None, scale: str | None, resize: str | None, input_color: str | None) -> Overrides:
+    """Return what these options say about preprocessing.
+
+    Raises:
+        RequestError: something that is no number is among the numbers.
+    """
+    return Overrides(
+        parse_numbers("--mean", mean),
+        parse_numbers("--scale", scale),
+        None if resize is None else Resize(resize),
+        None if input_color is None else InputColor(input_color),
+    )
+
+
+def parse_numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+    """Return numbers separated by commas or spaces.
+
+    Raises:
+        RequestError: something else is among them.
+    """
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.replace(",", " ").split())
+    except ValueError as error:
+        raise RequestError(
+            f"{option} is '{text}'; expected numbers separated by commas, e.g. 123.7,116.3,103.5."
+        ) from error

@@ -193,6 +193,28 @@ def _level(
     return places[rows], classes, confidences[rows, classes]
 
 
+def best_confidences(outputs: Sequence[Array], readout: Readout) -> Array:
+    """Return the best confidence of each label id over all places, f64 [K].
+
+    Args:
+        outputs: all outputs of one image, batch axis included.
+        readout: where the predictions stand in them; `selected` is false.
+    """
+    best = [_confidences(outputs, readout, columns).max(0, initial=0.0) for columns in readout.scores]
+    return np.concatenate([np.zeros(readout.first_label), np.max(best, axis=0)])
+
+
+def _confidences(outputs: Sequence[Array], readout: Readout, columns: Columns) -> Array:
+    """Return the confidences of all places and score columns of one output, f64 [P, columns]."""
+    confidences = np.nan_to_num(_probabilities(_table(outputs, columns), readout.activation))
+    sure = _objectness(outputs, readout, columns)
+    if sure is not None:
+        confidences = confidences * np.nan_to_num(sure)[:, None]
+    if readout.background is not None:
+        confidences[:, readout.background] = 0
+    return confidences
+
+
 def _objectness(outputs: Sequence[Array], readout: Readout, scores: Columns) -> Array | None:
     """Return the objectness of each place, f64 [P]; it stands in the same columns of every level."""
     if readout.objectness is None:

@@ -71,16 +71,24 @@ class ClassReader:
     def __call__(self, outputs: Sequence[Array], _: Placement) -> Reading:
         """Return the classes at or above the threshold, at least the best one."""
         scores = outputs[self.output].reshape(-1).astype(np.float64)
-        confidences = self._probabilities(scores)
+        confidences = to_probabilities(scores, self.activation, self.multilabel)
         order = np.argsort(-confidences, kind="stable")
         count = max(1, int(np.count_nonzero(confidences >= self.threshold)))
         best = [Prediction(int(i), label_of(self.labels, int(i)), float(confidences[i])) for i in order[:count]]
         return Reading(best, dict(enumerate(confidences.tolist())))
 
-    def _probabilities(self, scores: Array) -> Array:
-        if self.activation != "none":
-            return scores
-        return sigmoid(scores) if self.multilabel or scores.size == 1 else softmax(scores)
+
+def to_probabilities(scores: Array, activation: str, multilabel: bool) -> Array:
+    """Return the scores of a classifier, [..., K], as probabilities.
+
+    Args:
+        scores: as the model gives them.
+        activation: what they have been through: "softmax", "sigmoid" or "none".
+        multilabel: whether classes do not exclude each other.
+    """
+    if activation != "none":
+        return scores
+    return sigmoid(scores) if multilabel or scores.shape[-1] == 1 else softmax(scores)
 
 
 def softmax(values: Array) -> Array:
