@@ -1,6 +1,7 @@
 """Saliency maps inside OpenVINO models: one inference returns the predictions and where they come from."""
 
 from ov_xai.cards import Card, read_card
+from ov_xai.checks import CheckOptions, Verdict, check
 from ov_xai.errors import (
     CardError,
     DeviceError,
@@ -28,6 +29,7 @@ from ov_xai.version import __version__
 __all__ = [
     "Card",
     "CardError",
+    "CheckOptions",
     "ClassChoice",
     "Combine",
     "Compat",
@@ -54,8 +56,10 @@ __all__ = [
     "SelfCheckError",
     "Session",
     "UnsupportedModelError",
+    "Verdict",
     "XaiError",
     "__version__",
+    "check",
     "insert",
     "inspect",
     "read_card",

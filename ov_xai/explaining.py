@@ -40,14 +40,14 @@ def ready_model(path: Path, request: InsertionRequest, choice: ClassChoice) -> o
     manifest = read_manifest(model)
     if manifest is None:
         return _insert_for(path, model, request, choice)
-    wanted = _same_request(manifest)
+    wanted = request_of(manifest)
     if request.normalise is Normalise.NONE:
         wanted = replace(wanted, normalise=Normalise.NONE)
     if request.card is not None:
         wanted = replace(wanted, card=request.card)
     if request.method is not None and not _shows(model, manifest, request.method):
         wanted = _with_method(wanted, manifest, request.method)
-    return model if wanted == _same_request(manifest) else insert(path, wanted, replace_old=True)
+    return model if wanted == request_of(manifest) else insert(path, wanted, replace_old=True)
 
 
 def shows_instance_masks(model: ov.Model, method: Method | None) -> bool:
@@ -114,7 +114,7 @@ def _insert_into_detector(path: Path, anatomy: Detector, request: InsertionReque
     return insert(path, request)
 
 
-def _same_request(manifest: Manifest) -> InsertionRequest:
+def request_of(manifest: Manifest) -> InsertionRequest:
     """Return the request that led to a manifest."""
     classifier = manifest.task == _CLASSIFICATION
     # The target of a class-probability map is what holds the scores: it is found, not chosen.
@@ -127,8 +127,9 @@ def _same_request(manifest: Manifest) -> InsertionRequest:
         normalise=Normalise(manifest.normalise),
         top_k=manifest.top_k,
         score_output=str(manifest.score_output) if classifier else None,
-        combine=Combine(manifest.combine) if manifest.combine else None,
-        map_level=MIDDLE if manifest.map_level is None else manifest.map_level,
+        # What is compatible with another tool chooses how levels are combined, and where.
+        combine=Combine(manifest.combine) if manifest.combine and not manifest.compat else None,
+        map_level=None if manifest.compat else MIDDLE if manifest.map_level is None else manifest.map_level,
         compat=Compat(manifest.compat) if manifest.compat else None,
     )
 

@@ -15,7 +15,7 @@ PACKAGE = Path(ov_xai.__file__).parent
 #: Rooms in building order; a room imports itself and earlier ones only.
 ROOMS = (
     "errors version assets cards request graph analysis perturbation methods label_ids plan branches selfcheck readout "
-    "insertion inspection runtime explaining metrics annotations evaluation cli"
+    "insertion inspection runtime explaining metrics annotations evaluation checks cli"
 ).split()
 #: What a deployment needs knows nothing about how maps come into a model.
 RUNTIME_MAY_IMPORT = {"errors", "version", "assets", "graph", "runtime"}
@@ -65,6 +65,7 @@ def test_public_names():
     assert set(ov_xai.__all__) == {
         "Card",
         "CardError",
+        "CheckOptions",
         "ClassChoice",
         "Combine",
         "Compat",
@@ -91,8 +92,10 @@ def test_public_names():
         "SelfCheckError",
         "Session",
         "UnsupportedModelError",
+        "Verdict",
         "XaiError",
         "__version__",
+        "check",
         "insert",
         "inspect",
         "read_card",

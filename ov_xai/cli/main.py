@@ -8,6 +8,7 @@ import sys
 import click
 
 from ov_xai.cli.cards import cards
+from ov_xai.cli.check import check
 from ov_xai.cli.console import natives_silenced, say
 from ov_xai.cli.demo import demo
 from ov_xai.cli.evaluate import evaluate
@@ -54,7 +55,7 @@ def cli() -> None:
     """Saliency maps inside OpenVINO models: one inference returns the predictions and where they come from."""
 
 
-for verb in (insert, inspect, explain, evaluate, remove, cards, demo):
+for verb in (insert, inspect, explain, check, evaluate, remove, cards, demo):
     cli.add_command(verb)
 
 

@@ -67,3 +67,15 @@ def reachable_parameters(results: list[ov.Node]) -> list[ov.Node]:
 def position(inputs: list[ov.Node], node: ov.Node) -> int:
     """Return the index of a node among others."""
     return next(index for index, item in enumerate(inputs) if node_key(item) == node_key(node))
+
+
+def with_constant(node: ov.Node, values: Array) -> None:
+    """Let all readers of a constant read other values instead; type and name stay.
+
+    Args:
+        node: the constant.
+        values: of its shape and type.
+    """
+    other = ov.opset13.constant(values)
+    other.set_friendly_name(node.get_friendly_name())
+    node.output(0).replace(other.output(0))

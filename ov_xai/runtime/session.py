@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from ov_xai.errors import DeviceError, InputError, ModelMismatchError, RequestError, UnsupportedModelError, XaiError
+from ov_xai.errors import InputError, ModelMismatchError, RequestError, UnsupportedModelError, XaiError
 from ov_xai.graph.image_input import find_image_input
 from ov_xai.graph.io import read_model
 from ov_xai.graph.manifest import Manifest, read_manifest
@@ -22,6 +22,7 @@ from ov_xai.graph.model_info import info_value, is_true, read_labels
 from ov_xai.graph.outputs import SALIENCY_MAP
 from ov_xai.runtime.choice import ALL, PREDICTIONS, ClassChoice
 from ov_xai.runtime.detections import DetectionReader
+from ov_xai.runtime.device import compile_for
 from ov_xai.runtime.explainer import Explainer, Prepared
 from ov_xai.runtime.explanation import Explanation
 from ov_xai.runtime.images import Image, read_image
@@ -160,22 +161,10 @@ class Session:
     def _compile(
         self, model: ov.Model, device: str, requests: int | None, config: dict[str, Any] | None
     ) -> ov.CompiledModel:
-        core = ov.Core()
-        device = device.upper()
-        base = device.split(":", maxsplit=1)[0].split(".", maxsplit=1)[0].upper()
-        known = {name.split(".")[0].upper() for name in core.available_devices} | {"AUTO", "MULTI", "HETERO", "BATCH"}
-        if base not in known:
-            raise DeviceError(
-                f"Device '{device}' is not available; found: {', '.join(core.available_devices)}. Check the drivers."
-            )
         settings = dict(config or {})
         if requests != 1:
             settings.setdefault("PERFORMANCE_HINT", "THROUGHPUT")
-        try:
-            return core.compile_model(model, device, settings)
-        except RuntimeError as error:
-            detail = str(error).strip().splitlines()[-1][:200]
-            raise DeviceError(f"Device '{device}' cannot run the model: {detail}. Try --device CPU.") from error
+        return compile_for(model, device, settings)
 
     @property
     def method(self) -> str:

@@ -36,6 +36,8 @@ MAP_TOLERANCE = 1e-4
 OWN_ROUNDING, LARGEST_ROUNDING = 4e-6, 1e-6
 #: Places whose literal perturbation is computed.
 SAMPLED_PLACES = 6
+#: Inserted outputs that are read.
+_COMPARED = ("saliency_map", "saliency_classes")
 
 
 def check_perturbation(probe: ov.Model, anatomy: Classifier, plan: ClassifierPlan) -> None:
@@ -52,7 +54,7 @@ def check_perturbation(probe: ov.Model, anatomy: Classifier, plan: ClassifierPla
     """
     if plan.method is not Method.RECIPRO_CAM:
         return
-    head = _Head(probe, anatomy)
+    head = Head(probe, anatomy)
     target = head.random_target()
     maps, classes = head.maps(target)
     if not np.isfinite(maps).all():  # a head that takes roots or logarithms is meant for activations above zero
@@ -64,7 +66,7 @@ def check_perturbation(probe: ov.Model, anatomy: Classifier, plan: ClassifierPla
     seen: list[Array] = []
     for place in places:
         y, x = divmod(int(place), width)
-        literal = _activate(head.logits(target * head.mask(plan.mask, target.shape, y, x)), plan.activation)
+        literal = activate(head.logits(target * head.mask(plan.mask, target.shape, y, x)), plan.activation)
         seen.append(literal)
         if classes is not None:
             literal = np.take_along_axis(literal, classes, 1)
@@ -86,7 +88,8 @@ def check_perturbation(probe: ov.Model, anatomy: Classifier, plan: ClassifierPla
         )
 
 
-def _activate(logits: Array, activation: Activation) -> Array:
+def activate(logits: Array, activation: Activation) -> Array:
+    """Return what an activation makes of logits [N, K]."""
     if activation is Activation.SIGMOID:
         return np.asarray(1 / (1 + np.exp(-logits)))
     if activation is Activation.SOFTMAX:
@@ -95,8 +98,13 @@ def _activate(logits: Array, activation: Activation) -> Array:
     return logits
 
 
-class _Head:
-    """The part of a patched model behind the target, with the target as an input."""
+class Head:
+    """The part of a patched model behind the target, with the target as an input.
+
+    Args:
+        probe: the patched model.
+        anatomy: anatomy of a model with nodes of the same names.
+    """
 
     def __init__(self, probe: ov.Model, anatomy: Classifier) -> None:
         self._layout = anatomy.target.layout
@@ -104,7 +112,8 @@ class _Head:
         model = probe.clone()
         logits = twin(model, anatomy.scores.logits)
         stand_in = with_stand_in(twin(model, anatomy.target.output))
-        outputs = [logits, *(result.input_value(0) for result in model.get_results() if _is_inserted(result))]
+        maps = {name: result.input_value(0) for result in model.get_results() for name in result.output(0).get_names()}
+        outputs = [logits, *(maps[name] for name in _COMPARED if name in maps)]
         results = as_results(outputs)
         inputs = reachable_parameters(results)
         cut = ov.Model(results, inputs, "head")
@@ -132,7 +141,7 @@ class _Head:
         return results
 
     def maps(self, target: Array) -> tuple[Array, Array | None]:
-        """Return raw maps [N, K or T, h, w] and, with top-k, the classes [N, T]."""
+        """Return the maps [N, K or T, h, w] and, with top-k, the classes [N, T]."""
         results = self._run(target)
         return results[1], results[2] if len(results) > 2 else None
 
@@ -165,10 +174,6 @@ class _Head:
         row = np.ones(shape[places[0]], np.float32)
         row[slice(None) if tokens is None else tokens] = picture.reshape(-1)
         return row.reshape(broadcast)
-
-
-def _is_inserted(result: ov.Node) -> bool:
-    return bool(result.get_friendly_name().startswith("ov_xai/"))
 
 
 def _stand_in_extent(axis: Axis) -> int:

@@ -33,23 +33,10 @@ def check_probabilities(probe: ov.Model, plan: DetectorPlan) -> None:
     Raises:
         SelfCheckError: they differ by more than `TOLERANCE` of their range.
     """
-    if plan.head is None or plan.ids is None:
+    if plan.head is None:
         return
-    model = probe.clone()
-    tables = {
-        port(level.table.output): level.table.output for level in (*plan.head.levels, *plan.head.objectness_levels)
-    }
-    shown = len(model.outputs)
-    # A tensor that is an output already becomes one more.
-    model.add_results(as_results([twin(model, output) for output in tables.values()]))
-    compiled = ov.Core().compile_model(model, "CPU", EXACT)
-    results = compiled(sample_inputs(model))
-    values = {key: np.array(results[shown + index]) for index, key in enumerate(tables)}
-    names = {name: index for index, output in enumerate(compiled.outputs) for name in output.get_names()}
-    found = np.array(results[names[SALIENCY_MAP]])
-    expected = _by_label(plan.ids, _maps(plan, plan.head, values))
-    if plan.top_k is not None:
-        classes = np.array(results[names[SALIENCY_CLASSES]])
+    found, expected, classes = class_maps(probe, plan)
+    if classes is not None:
         expected = np.take_along_axis(expected, classes[:, :, None, None], 1)
     gap = float(np.max(np.abs(found - expected)))
     span = float(np.ptp(expected))
@@ -58,6 +45,34 @@ def check_probabilities(probe: ov.Model, plan: DetectorPlan) -> None:
             f"The maps differ from the class scores by {gap:.1e}, with a range of {span:.1e}; at most "
             f"{TOLERANCE:.0e} of it is allowed. Nothing was written; please report the model."
         )
+
+
+def class_maps(probe: ov.Model, plan: DetectorPlan) -> tuple[Array, Array, Array | None]:
+    """Return the maps of a random image and what they should be, from the class scores of the same inference.
+
+    Args:
+        probe: the patched model; the plan's head may refer to another model with nodes of the same names.
+        plan: what was inserted; it has a class head.
+
+    Returns:
+        The maps that were found [N, K or T, h, w], the raw maps of all label ids [N, K, h, w], and with top-k the
+        label ids of the former [N, T].
+    """
+    head, ids = plan.head, plan.ids
+    assert head is not None
+    assert ids is not None
+    model = probe.clone()
+    tables = {port(level.table.output): level.table.output for level in (*head.levels, *head.objectness_levels)}
+    shown = len(model.outputs)
+    # A tensor that is an output already becomes one more.
+    model.add_results(as_results([twin(model, output) for output in tables.values()]))
+    compiled = ov.Core().compile_model(model, "CPU", EXACT)
+    results = compiled(sample_inputs(model))
+    values = {key: np.array(results[shown + index]) for index, key in enumerate(tables)}
+    names = {name: index for index, output in enumerate(compiled.outputs) for name in output.get_names()}
+    found = np.array(results[names[SALIENCY_MAP]])
+    classes = None if plan.top_k is None else np.array(results[names[SALIENCY_CLASSES]])
+    return found, _by_label(ids, _maps(plan, head, values)), classes
 
 
 def _maps(plan: DetectorPlan, head: ClassHead, values: dict[tuple[int, int], Array]) -> Array:
