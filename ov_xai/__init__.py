@@ -18,6 +18,7 @@ from ov_xai.errors import (
 from ov_xai.graph.manifest import Manifest, read_manifest
 from ov_xai.insertion import insert, remove, save
 from ov_xai.inspection import Inspection, inspect
+from ov_xai.quantization.quantizing import quantize
 from ov_xai.request import Combine, Compat, InsertionRequest, Mask, Method, Normalise, Score
 from ov_xai.runtime.choice import ClassChoice
 from ov_xai.runtime.explanation import Explanation, RenderOptions
@@ -62,6 +63,7 @@ __all__ = [
     "check",
     "insert",
     "inspect",
+    "quantize",
     "read_card",
     "read_manifest",
     "remove",

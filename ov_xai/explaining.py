@@ -17,7 +17,8 @@ from ov_xai.graph.manifest import Manifest, read_manifest
 from ov_xai.graph.model_info import info_value, is_true
 from ov_xai.graph.outputs import ADDED_OUTPUTS
 from ov_xai.insertion import insert
-from ov_xai.request import MIDDLE, Combine, Compat, InsertionRequest, Mask, Method, Normalise, Score
+from ov_xai.recall import stated_request
+from ov_xai.request import InsertionRequest, Method, Normalise
 from ov_xai.runtime.choice import ALL, PREDICTIONS, ClassChoice
 from ov_xai.runtime.instance_masks import find_masks
 
@@ -40,14 +41,14 @@ def ready_model(path: Path, request: InsertionRequest, choice: ClassChoice) -> o
     manifest = read_manifest(model)
     if manifest is None:
         return _insert_for(path, model, request, choice)
-    wanted = request_of(manifest)
+    wanted = stated_request(manifest)
     if request.normalise is Normalise.NONE:
         wanted = replace(wanted, normalise=Normalise.NONE)
     if request.card is not None:
         wanted = replace(wanted, card=request.card)
     if request.method is not None and not _shows(model, manifest, request.method):
         wanted = _with_method(wanted, manifest, request.method)
-    return model if wanted == request_of(manifest) else insert(path, wanted, replace_old=True)
+    return model if wanted == stated_request(manifest) else insert(path, wanted, replace_old=True)
 
 
 def shows_instance_masks(model: ov.Model, method: Method | None) -> bool:
@@ -112,26 +113,6 @@ def _insert_into_detector(path: Path, anatomy: Detector, request: InsertionReque
         if shows_instance_masks(patched, request.method):
             return patched
     return insert(path, request)
-
-
-def request_of(manifest: Manifest) -> InsertionRequest:
-    """Return the request that led to a manifest."""
-    classifier = manifest.task == _CLASSIFICATION
-    # The target of a class-probability map is what holds the scores: it is found, not chosen.
-    chosen_target = Method(manifest.method) is not Method.CLASS_PROBABILITY_MAP
-    return InsertionRequest(
-        method=Method(manifest.method),
-        target_layer=manifest.target[0] if chosen_target else None,
-        mask=Mask(manifest.mask) if manifest.mask else None,
-        score=Score(manifest.score) if manifest.score and classifier else Score.LOGIT,
-        normalise=Normalise(manifest.normalise),
-        top_k=manifest.top_k,
-        score_output=str(manifest.score_output) if classifier else None,
-        # What is compatible with another tool chooses how levels are combined, and where.
-        combine=Combine(manifest.combine) if manifest.combine and not manifest.compat else None,
-        map_level=None if manifest.compat else MIDDLE if manifest.map_level is None else manifest.map_level,
-        compat=Compat(manifest.compat) if manifest.compat else None,
-    )
 
 
 def require_class_maps(model: ov.Model, choice: ClassChoice) -> None:

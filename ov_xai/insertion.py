@@ -258,6 +258,7 @@ def _of_classifier(manifest: Manifest, anatomy: Classifier, plan: ClassifierPlan
         score=plan.score.value if class_wise else None,
         score_output=anatomy.scores.output,
         activation=anatomy.scores.activation.value,
+        rounded=plan.rounded or not class_wise,
         shared=[] if anatomy.collapse is None else list(anatomy.collapse.shared),
     )
 

@@ -13,8 +13,10 @@ from ov_xai.analysis.detector import Detector
 from ov_xai.analysis.dissection import Dissected
 from ov_xai.analysis.scores import Activation
 from ov_xai.errors import ModelMismatchError, UnsupportedModelError
+from ov_xai.graph.kinds import ROUNDING_OPS
 from ov_xai.graph.model_info import info_value, is_true
 from ov_xai.label_ids import LabelIds, find_label_ids
+from ov_xai.perturbation.replay import head_nodes
 from ov_xai.request import FINEST, MIDDLE, Combine, Compat, InsertionRequest, Mask, Method, Normalise, Score
 
 
@@ -45,11 +47,14 @@ class ClassifierPlan(BasePlan):
         mask: neighbourhood kept around a place.
         score: what a class-wise map explains.
         activation: applied to the logits of every mask; NONE for `logit`.
+        rounded: round activations where a quantised model does. Where attention reads the target, a place among
+            hundreds moves them by less than one level, and the map would show the rounding.
     """
 
     mask: Mask
     score: Score
     activation: Activation
+    rounded: bool
 
 
 @dataclass(frozen=True)
@@ -130,14 +135,24 @@ def _classifier_plan(anatomy: Classifier, request: InsertionRequest) -> Classifi
         mask=request.mask or _mask(anatomy),
         score=request.score,
         activation=_activation(anatomy, request.score),
+        rounded=not (_attended(anatomy) and _rounds(anatomy)),
     )
 
 
 def _mask(anatomy: Classifier) -> Mask:
     """Return `gaussian` where attention reads the target: a single token among hundreds hardly moves it."""
+    return Mask.GAUSSIAN if _attended(anatomy) else Mask.PIXEL
+
+
+def _attended(anatomy: Classifier) -> bool:
     end = anatomy.collapse
-    attended = end is not None and is_attention(end.node, anatomy.demand)
-    return Mask.GAUSSIAN if attended or kept_count(anatomy.target.layout) else Mask.PIXEL
+    return (end is not None and is_attention(end.node, anatomy.demand)) or bool(kept_count(anatomy.target.layout))
+
+
+def _rounds(anatomy: Classifier) -> bool:
+    """Return whether activations are rounded between the target and the scores."""
+    head = head_nodes(anatomy.view, anatomy.target.output, anatomy.scores.logits)
+    return any(node.get_type_name() in ROUNDING_OPS for node in head)
 
 
 def _activation(anatomy: Classifier, score: Score) -> Activation:

@@ -108,6 +108,7 @@ def test_the_manifest_says_what_was_done(stored, tmp_path):
         "activation": "none",
         "exact_outputs": True,
         "source_sha256": source_digest(stored),
+        "rounded": True,
         "shared": [],
     }
 

@@ -15,7 +15,7 @@ PACKAGE = Path(ov_xai.__file__).parent
 #: Rooms in building order; a room imports itself and earlier ones only.
 ROOMS = (
     "errors version assets cards request graph analysis perturbation methods label_ids plan branches selfcheck readout "
-    "insertion inspection runtime explaining metrics annotations evaluation checks cli"
+    "insertion recall inspection runtime explaining metrics annotations evaluation quantization checks cli"
 ).split()
 #: What a deployment needs knows nothing about how maps come into a model.
 RUNTIME_MAY_IMPORT = {"errors", "version", "assets", "graph", "runtime"}
@@ -98,6 +98,7 @@ def test_public_names():
         "check",
         "insert",
         "inspect",
+        "quantize",
         "read_card",
         "read_manifest",
         "remove",

@@ -31,6 +31,39 @@ def is_attention(node: ov.Node, demand: Demand) -> bool:
     return layout is not None and has_places(layout[contracted])
 
 
+def has_attention(view: GraphView) -> bool:
+    """Return whether any op sums values weighted by a softmax over products of the data, on a grid or not."""
+    return any(
+        node.get_type_name() == "ScaledDotProductAttention" or (_mixes_data(node) and _weighs(node))
+        for node in view.ops
+    )
+
+
+def _mixes_data(node: ov.Node) -> bool:
+    return node.get_type_name() == "MatMul" and not any(is_weight(source) for source in node.input_values())
+
+
+def _weighs(node: ov.Node) -> bool:
+    """Return whether one factor of a product is the softmax of another product of the data."""
+    for source in node.input_values():
+        weights = _before(source, "Softmax")
+        scores = None if weights is None else _before(weights.input_value(0), "MatMul")
+        if scores is not None and _mixes_data(scores):
+            return True
+    return False
+
+
+def _before(source: ov.Output, kind: str) -> ov.Node | None:
+    """Return the nearest op of a kind upstream, behind nothing but scaling, offsets and views; None without one."""
+    node = source.get_node()
+    while node.get_type_name() in _AFTER_PROJECTION:
+        data = next((value for value in node.input_values() if not is_weight(value)), None)
+        if data is None:
+            return None
+        node = data.get_node()
+    return node if node.get_type_name() == kind else None
+
+
 def attention_ops(view: GraphView, demand: Demand, logits: ov.Output) -> list[ov.Node]:
     """Return the attention ops between the image and the logits, in topological order."""
     return [node for node in view.ordered(view.ancestors([logits.get_node()])) if is_attention(node, demand)]

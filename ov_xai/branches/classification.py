@@ -14,6 +14,7 @@ from ov_xai.graph.kinds import DECISION_OPS
 from ov_xai.graph.view import node_key, sizes
 from ov_xai.methods.maps import RawMaps
 from ov_xai.methods.recipro_cam import recipro_cam
+from ov_xai.methods.smoothing import unsmoothed
 from ov_xai.perturbation.classes import find_class_tail
 from ov_xai.perturbation.context import ClassSubset, Context
 from ov_xai.perturbation.masks import MaskMatrix
@@ -54,7 +55,7 @@ def _feature_vector(emit: Emitter, anatomy: Classifier) -> ov.Output:
     read = classifier_input(anatomy.view, anatomy.layouts, anatomy.scores.logits)
     if read is not None and end is not None and is_attention(end.node, anatomy.demand):
         channels = max(extent or 1 for extent in (sizes(read) or [])[1:])
-        return emit.reshape(emit.times_one(read), -1, channels)
+        return emit.reshape(unsmoothed(emit, emit.times_one(read), read), -1, channels)
     return spatial_mean(emit, anatomy)
 
 
@@ -62,7 +63,7 @@ def _class_wise(emit: Emitter, anatomy: Classifier, plan: ClassifierPlan) -> tup
     scores, target = anatomy.scores, anatomy.target
     height, width = grid_extents(emit, anatomy)
     masks = MaskMatrix(emit, plan.mask, height, width, target.output.get_element_type())
-    ctx = Context(emit, anatomy.layouts, anatomy.demand, target, masks)
+    ctx = Context(emit, anatomy.layouts, anatomy.demand, target, masks, rounded=plan.rounded)
     head = head_nodes(anatomy.view, target.output, scores.logits)
     if plan.top_k is not None:
         ctx.subset = _choose_classes(emit, anatomy, plan, ctx, head)

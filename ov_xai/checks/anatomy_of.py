@@ -10,9 +10,9 @@ from ov_xai.analysis.dissection import Dissected, dissect
 from ov_xai.cards import shipped_cards
 from ov_xai.checks.verdict import NotApplicableError
 from ov_xai.errors import XaiError
-from ov_xai.explaining import request_of
 from ov_xai.graph.manifest import Manifest
 from ov_xai.plan import DetectorPlan, Plan, make_plan
+from ov_xai.recall import stated_request
 
 
 def anatomy_of(plain: ov.Model, manifest: Manifest) -> tuple[Dissected, Plan]:
@@ -29,7 +29,7 @@ def anatomy_of(plain: ov.Model, manifest: Manifest) -> tuple[Dissected, Plan]:
     if manifest.card is not None and not cards:
         raise NotApplicableError(f"patched with a card that does not come with ov-xai, '{manifest.card}'")
     try:
-        request = request_of(manifest)
+        request = stated_request(manifest)
         if manifest.task == "classification" and None not in manifest.grid:
             height, width = (extent or 1 for extent in manifest.grid)
             request = replace(request, grid=(height, width))

@@ -69,7 +69,7 @@ def _scaled_scores(subject: Subject, anatomy: Classifier, plan: ClassifierPlan) 
 
     The scale of a map is known where its extremes are: these places are among those that are computed.
     """
-    head = Head(subject.patched, anatomy)
+    head = Head(subject.patched, anatomy, plan.rounded)
     target = head.random_target()
     if not np.isfinite(head.logits(target)).all():  # a head that takes roots or logarithms
         target = np.abs(target)

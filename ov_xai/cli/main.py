@@ -15,6 +15,7 @@ from ov_xai.cli.evaluate import evaluate
 from ov_xai.cli.explain import explain
 from ov_xai.cli.insert import insert
 from ov_xai.cli.inspect import inspect
+from ov_xai.cli.quantize import quantize
 from ov_xai.cli.remove import remove
 from ov_xai.errors import (
     EXIT_CHECK_FAILED,
@@ -55,7 +56,7 @@ def cli() -> None:
     """Saliency maps inside OpenVINO models: one inference returns the predictions and where they come from."""
 
 
-for verb in (insert, inspect, explain, check, evaluate, remove, cards, demo):
+for verb in (insert, inspect, explain, check, evaluate, quantize, remove, cards, demo):
     cli.add_command(verb)
 
 

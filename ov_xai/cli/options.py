@@ -95,6 +95,50 @@ def insertion_options(function: Function) -> Function:
     return function
 
 
+def preprocessing_options(function: Function) -> Function:
+    """Add the options that make `Overrides`."""
+    for option in reversed(
+        (
+            click.option("--mean", metavar="M,...", help="Subtracted from 0..255 values: 1 number, or 1 per channel."),
+            click.option("--scale", metavar="S,...", help="Divided by: 1 number, or 1 per channel."),
+            click.option("--resize", type=_words(Resize), help="How a photo is brought to the input's size."),
+            click.option("--input-color", type=_words(InputColor), help="Channel order the model expects."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def make_overrides(mean: str | None, scale: str | None, resize: str | None, input_color: str | None) -> Overrides:
+    """Return the overrides these options make.
+
+    Raises:
+        RequestError: numbers are expected and something else is given.
+    """
+    return Overrides(
+        parse_numbers("--mean", mean),
+        parse_numbers("--scale", scale),
+        None if resize is None else parse_word(Resize, resize),
+        None if input_color is None else parse_word(InputColor, input_color),
+    )
+
+
+def parse_numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+    """Return numbers separated by commas or spaces.
+
+    Raises:
+        RequestError: something else is among them.
+    """
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.replace(",", " ").split())
+    except ValueError as error:
+        raise RequestError(
+            f"{option} is '{text}'; expected numbers separated by commas, e.g. 123.7,116.3,103.5."
+        ) from error
+
+
 def make_request(
     *,
     method: Method | None = None,

@@ -77,14 +77,21 @@ class Emitter:
         """Return the outputs of a copy of `node` that reads `inputs`."""
         return list(self._copier.copy(node, inputs, self._name(node.get_type_name())).outputs())
 
-    def private(self, weights: ov.Output) -> ov.Output:
+    def private(self, weights: ov.Output, *, plain: bool = False) -> ov.Output:
         """Return a copy of a tensor that depends on constants only, sharing their memory.
+
+        Args:
+            weights: the tensor.
+            plain: hide that 8-bit integers are behind it. Where the plugin sees that, it rounds what is multiplied by
+                them too (dynamic quantisation); conversions in two steps become ordinary weights when compiled.
 
         A constant that gains a reader can keep the plugin from fusing it into the layer it belongs to, which moves
         the last bits of the predictions. Equal constants take their place in the file only once.
         """
         node = weights.get_node()
-        inputs = [self.private(source) for source in node.input_values()]
+        inputs = [self.private(source, plain=plain) for source in node.input_values()]
+        if plain and node.get_type_name() == "Convert" and inputs[0].get_element_type() in (ov.Type.i8, ov.Type.u8):
+            inputs = [self.convert(inputs[0], ov.Type.i32)]
         return self.copy(node, inputs)[weights.get_index()]
 
     # -- shapes ----------------------------------------------------------------------------------------------------

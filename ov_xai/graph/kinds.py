@@ -34,6 +34,8 @@ DECISION_OPS = _kinds(
     "TopK NonMaxSuppression MulticlassNms MatrixNms NMSRotated DetectionOutput Proposal NonZero "
     "ExperimentalDetectronDetectionOutput GenerateProposals Bucketize Unique RegionYolo"
 )
+#: Ops that round activations to the levels of a smaller type.
+ROUNDING_OPS = _kinds("FakeQuantize FakeConvert")
 #: Ops with a body of their own.
 CONTROL_FLOW = _kinds("Loop TensorIterator If")
 #: Ops that read features inside boxes.

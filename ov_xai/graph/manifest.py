@@ -41,6 +41,7 @@ class Manifest:
         activation: what that output has been through: "softmax", "sigmoid" or "none".
         exact_outputs: whether the original outputs are bit-equal; false means equal within 1e-5 of their range.
         source_sha256: hash of the model that was patched.
+        rounded: whether the masked runs round activations where a quantised model does.
         shared: friendly names of feature maps that end in other branches and are not masked.
         card: name of the card that was used; null for none.
         levels: [rows, columns] of each pyramid level, finest first; empty for classifiers.
@@ -69,6 +70,7 @@ class Manifest:
     activation: str
     exact_outputs: bool
     source_sha256: str
+    rounded: bool = True
     shared: list[str] = field(default_factory=list)
     card: str | None = None
     levels: list[list[int | None]] = field(default_factory=list)

@@ -53,6 +53,13 @@ def with_stand_in(output: ov.Output) -> ov.Node:
     return stand_in
 
 
+def bypass(output: ov.Output) -> None:
+    """Let all readers of a tensor read what its producer reads first."""
+    source = output.get_node().input_value(0)
+    for reader in list(output.get_target_inputs()):
+        reader.replace_source_output(source)
+
+
 def as_results(outputs: Sequence[ov.Output]) -> list[ov.Node]:
     """Return a new Result for each tensor."""
     return [ov.opset13.result(output) for output in outputs]

@@ -12,6 +12,7 @@ from ov_xai.analysis.candidates import Candidate
 from ov_xai.analysis.demand import Demand, kept_positions, on_grid
 from ov_xai.analysis.propagation import Layouts
 from ov_xai.graph.emit import Emitter
+from ov_xai.graph.kinds import ROUNDING_OPS
 from ov_xai.graph.view import Port, constant_ints, constant_value, node_key, port, rank, sizes
 from ov_xai.perturbation.forms import (
     KEPT_WEIGHT,
@@ -59,6 +60,7 @@ class Context:
         target: the masked tensor.
         masks: the mask matrix.
         subset: the classes to compute; None for all.
+        rounded: round activations where the model does.
         kept_tokens: the kept tokens of every tensor that also holds masked places, each by itself.
     """
 
@@ -68,6 +70,7 @@ class Context:
     target: Candidate
     masks: MaskMatrix
     subset: ClassSubset | None = None
+    rounded: bool = True
     kept_tokens: dict[Port, Tokens] = field(default_factory=dict)
     _inverse_places: ov.Output | None = field(default=None, init=False)
 
@@ -81,6 +84,14 @@ class Context:
     def vector_axis(self, output: ov.Output) -> int | None:
         """Return the axis of a vector per image; see `ov_xai.analysis.axes.vector_axis`."""
         return vector_axis(self.layout(output), sizes(output) or [])
+
+    def passes(self, node: ov.Node) -> bool:
+        """Return whether a node is left out of the perturbed runs: what enters it leaves it."""
+        return not self.rounded and node.get_type_name() in ROUNDING_OPS
+
+    def weights(self, source: ov.Output) -> ov.Output:
+        """Return weights for the perturbed runs."""
+        return self.emit.private(source, plain=not self.rounded)
 
     def restricted(self, node: ov.Node) -> bool:
         """Return whether the outputs of this node hold the chosen classes only."""

@@ -105,7 +105,7 @@ class _Body:
             inputs = self._inputs_of(node, made, affected)
             if isinstance(inputs, Refusal):
                 return inputs
-            copies = self._emit.copy(node, inputs)
+            copies = inputs[:1] if self._ctx.passes(node) else self._emit.copy(node, inputs)
             made.update(zip((port(output) for output in node.outputs()), copies, strict=True))
         return made[port(logits)]
 
@@ -125,7 +125,7 @@ class _Body:
             if port(source) in made:
                 inputs.append(made[port(source)])
             elif is_weight(source):
-                inputs.append(self._emit.private(source))
+                inputs.append(self._ctx.weights(source))
             else:
                 inputs.append(self._repeated(source))
         return inputs

@@ -33,6 +33,9 @@ def replay(head: list[ov.Node], logits: ov.Output, ctx: Context) -> Rows | Refus
     forms: dict[Port, Form] = {port(ctx.target.output): _masked_target(ctx)}
     for node in head:
         inputs = [forms.get(port(source)) or _shared(source, ctx) for source in node.input_values()]
+        if ctx.passes(node):
+            _pass(node, inputs[0], forms, ctx)
+            continue
         results = _step(node, inputs, ctx)
         if isinstance(results, Refusal):
             return results
@@ -54,6 +57,13 @@ def _masked_target(ctx: Context) -> Affine:
     tokens = {position: ctx.emit.times_one(ctx.emit.slice(values, position, position + 1, axis)) for position in kept}
     ctx.kept_tokens[port(ctx.target.output)] = Tokens(tokens, axis)
     return Affine(ctx.emit.multiply(values, weights), None, ctx.target.layout)
+
+
+def _pass(node: ov.Node, form: Form, forms: dict[Port, Form], ctx: Context) -> None:
+    before, after = port(node.input_value(0)), port(node.output(0))
+    forms[after] = form
+    if before in ctx.kept_tokens:
+        ctx.kept_tokens[after] = ctx.kept_tokens[before]
 
 
 def _follow_kept(node: ov.Node, inputs: list[Form], results: list[Form], ctx: Context) -> None:
@@ -87,7 +97,7 @@ def _chosen_channels(values: ov.Output, subset: ClassSubset, ctx: Context) -> ov
 
 
 def _shared(source: ov.Output, ctx: Context) -> Shared:
-    return Shared(ctx.emit.private(source) if is_weight(source) else source)
+    return Shared(ctx.weights(source) if is_weight(source) else source)
 
 
 def _step(node: ov.Node, inputs: list[Form], ctx: Context) -> list[Form] | Refusal:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -124,6 +125,20 @@ def _longest_label(parts: Sequence[str], known: Mapping[str, int]) -> tuple[str,
 
 def _folded(label: str) -> str:
     return " ".join(label.replace("_", " ").replace(",", ", ").split()).casefold()
+
+
+def distinct_labels(labels: Sequence[str]) -> tuple[str, ...]:
+    """Return labels of which no two are equal: a name that stands twice gets its index."""
+    counts = Counter(labels)
+    taken = set(labels)
+    result = []
+    for index, label in enumerate(labels):
+        unique = label
+        while counts[label] > 1 and unique in taken:
+            unique += f" ({index})"
+        taken.add(unique)
+        result.append(unique)
+    return tuple(result)
 
 
 def safe_labels(labels: Sequence[str]) -> tuple[str, ...]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import openvino as ov
 from openvino.preprocess import PrePostProcessor
 
@@ -125,6 +127,21 @@ class Preprocessing:
         """
         placement = self.place(photo.shape[1], photo.shape[0])
         return np.ascontiguousarray(self._in_channels(self._canvas(photo, placement))[None]), placement
+
+    def plain(self, photo: Image) -> npt.NDArray[Any]:
+        """Return the tensor for the model itself: what the steps of `embedded` make of `__call__`.
+
+        Args:
+            photo: u8 [H, W, 3], RGB.
+
+        Returns:
+            In the layout of the input; f32, or u8 where nothing is subtracted or divided by.
+        """
+        values: npt.NDArray[Any] = self(photo)[0]  # (1, h, w, C)
+        if any(self.mean) or any(item != 1 for item in self.scale):
+            values = (values.astype(np.float32) - np.array(self.mean, np.float32)) / np.array(self.scale, np.float32)
+        turned = values.transpose(["NHWC".index(letter) for letter in ("N" + self.letters)[-4:]])
+        return np.ascontiguousarray(turned if "N" in self.letters else turned[0])
 
     def embedded(self, model: ov.Model) -> ov.Model:
         """Return the model with everything behind the resize inside: its image input becomes u8 [N, h, w, C].

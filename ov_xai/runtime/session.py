@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
@@ -27,7 +27,7 @@ from ov_xai.runtime.explainer import Explainer, Prepared
 from ov_xai.runtime.explanation import Explanation
 from ov_xai.runtime.images import Image, read_image
 from ov_xai.runtime.instance_masks import find_masks
-from ov_xai.runtime.labels import aligned_labels, find_classes, numbered_labels, safe_labels
+from ov_xai.runtime.labels import aligned_labels, distinct_labels, find_classes, numbered_labels, safe_labels
 from ov_xai.runtime.predictions import ClassReader, Reader
 from ov_xai.runtime.preprocessing import Overrides, preprocessing_of
 from ov_xai.runtime.segments import SegmentReader, find_segment_output
@@ -109,9 +109,9 @@ class Session:
         labels = tuple(given) if given is not None else read_labels(model)
         classes = self.manifest.classes
         if labels is None:
-            return _distinct(numbered_labels(classes))
+            return distinct_labels(numbered_labels(classes))
         # Without class scores on a grid their number is not known: labels are taken by id.
-        return _distinct(aligned_labels(labels, classes, self.manifest.unused_classes) if classes else labels)
+        return distinct_labels(aligned_labels(labels, classes, self.manifest.unused_classes) if classes else labels)
 
     def _wanted_classes(self) -> list[int] | None:
         classes = self.choice.classes
@@ -311,17 +311,3 @@ def load(image: ImageSource) -> Image:
 
 def _is_map(output: ov.Output) -> bool:
     return SALIENCY_MAP in output.get_names()
-
-
-def _distinct(labels: Sequence[str]) -> tuple[str, ...]:
-    """Return labels of which no two are equal: a name that stands twice gets its index."""
-    counts = Counter(labels)
-    taken = set(labels)
-    result = []
-    for index, label in enumerate(labels):
-        unique = label
-        while counts[label] > 1 and unique in taken:
-            unique += f" ({index})"
-        taken.add(unique)
-        result.append(unique)
-    return tuple(result)

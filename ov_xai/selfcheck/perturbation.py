@@ -13,10 +13,12 @@ from ov_xai.analysis.classifier import Classifier
 from ov_xai.analysis.demand import on_grid
 from ov_xai.analysis.scores import Activation
 from ov_xai.errors import SelfCheckError, UnsupportedModelError
+from ov_xai.graph.kinds import ROUNDING_OPS
 from ov_xai.graph.trial import (
     EXACT,
     SAMPLE_BATCH,
     as_results,
+    bypass,
     position,
     reachable_parameters,
     sample_inputs,
@@ -24,6 +26,7 @@ from ov_xai.graph.trial import (
     with_stand_in,
 )
 from ov_xai.graph.view import sizes
+from ov_xai.perturbation.replay import head_nodes
 from ov_xai.plan import ClassifierPlan
 from ov_xai.request import Mask, Method
 
@@ -34,6 +37,8 @@ MAP_TOLERANCE = 1e-4
 #: Rounding of FP32 logits, as a part of a logit and of the largest of them: the branch sums in another order than the
 #: head, and among hundreds of tokens one place moves the logits by little more.
 OWN_ROUNDING, LARGEST_ROUNDING = 4e-6, 1e-6
+#: Without this, activations that meet 8-bit weights are rounded when the model runs.
+UNROUNDED = {"DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"}
 #: Places whose literal perturbation is computed.
 SAMPLED_PLACES = 6
 #: Inserted outputs that are read.
@@ -54,7 +59,7 @@ def check_perturbation(probe: ov.Model, anatomy: Classifier, plan: ClassifierPla
     """
     if plan.method is not Method.RECIPRO_CAM:
         return
-    head = Head(probe, anatomy)
+    head = Head(probe, anatomy, plan.rounded)
     target = head.random_target()
     maps, classes = head.maps(target)
     if not np.isfinite(maps).all():  # a head that takes roots or logarithms is meant for activations above zero
@@ -106,11 +111,15 @@ class Head:
         anatomy: anatomy of a model with nodes of the same names.
     """
 
-    def __init__(self, probe: ov.Model, anatomy: Classifier) -> None:
+    def __init__(self, probe: ov.Model, anatomy: Classifier, rounded: bool) -> None:
         self._layout = anatomy.target.layout
         self._classes = anatomy.scores.classes
         model = probe.clone()
         logits = twin(model, anatomy.scores.logits)
+        if not rounded:
+            for node in head_nodes(anatomy.view, anatomy.target.output, anatomy.scores.logits):
+                if node.get_type_name() in ROUNDING_OPS:
+                    bypass(twin(model, node.output(0)))
         stand_in = with_stand_in(twin(model, anatomy.target.output))
         maps = {name: result.input_value(0) for result in model.get_results() for name in result.output(0).get_names()}
         outputs = [logits, *(maps[name] for name in _COMPARED if name in maps)]
@@ -120,7 +129,9 @@ class Head:
         self._own = position(inputs, stand_in)
         self._shape = sizes(stand_in.output(0)) or []
         self._others = sample_inputs(cut)
-        self._request = ov.Core().compile_model(cut, "CPU", EXACT).create_infer_request()
+        self._request = (
+            ov.Core().compile_model(cut, "CPU", EXACT if rounded else EXACT | UNROUNDED).create_infer_request()
+        )
 
     def random_target(self) -> Array:
         """Return random activations of the shape of the target."""

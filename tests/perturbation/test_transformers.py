@@ -24,8 +24,9 @@ def raw(model, **request):
 
 def reference(name, patched, image, mask, activation=None):
     build, before, behind, _ = TRANSFORMERS[name]
-    target = read_manifest(patched).target[0]
-    logits, grid = literal_logits(build(), target, [image], mask, (1,), grid=(HEIGHT, WIDTH), kept=(before, behind))
+    manifest = read_manifest(patched)
+    known = {"grid": (HEIGHT, WIDTH), "kept": (before, behind), "rounded": manifest.rounded}
+    logits, grid = literal_logits(build(), manifest.target[0], [image], mask, (1,), **known)
     return maps_from_logits(logits, grid, activation)
 
 
@@ -38,6 +39,7 @@ def test_raw_maps_equal_the_literal_perturbation(name, mask):
     manifest = read_manifest(patched)
     assert manifest.strategy == "closed-form", manifest.strategy_reason
     assert (manifest.kept_tokens, manifest.grid) == (before + behind, [HEIGHT, WIDTH])
+    assert manifest.rounded == (name != "quantised")
     assert_maps_equal(output(patched, [image]), reference(name, patched, image, mask))
 
 

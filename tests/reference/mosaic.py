@@ -5,6 +5,8 @@ import openvino as ov
 from openvino import opset13 as ops
 
 F32 = {"INFERENCE_PRECISION_HINT": "f32"}
+#: The plugin rounds what is multiplied by 8-bit weights unless it is told not to.
+NO_ROUNDING = {"DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"}
 PROFILES = {"pixel": {0: 1.0}, "gaussian": {0: 0.5, 1: 0.25}}
 
 
@@ -37,6 +39,17 @@ def _strip_activation(output):
     return output
 
 
+def _leave_out_rounding(node):
+    """Let what follows a node read what enters each FakeQuantize."""
+    for output in node.outputs():
+        for reader in list(output.get_target_inputs()):
+            after = reader.get_node()
+            _leave_out_rounding(after)
+            if after.get_type_name() == "FakeQuantize":
+                for later in list(after.output(0).get_target_inputs()):
+                    later.replace_source_output(after.input_value(0))
+
+
 def target_values(model, name, inputs):
     """Return the activations of a layer, in FP32."""
     model = model.clone()
@@ -45,7 +58,7 @@ def target_values(model, name, inputs):
     return np.array(compiled(inputs)[len(compiled.outputs) - 1])
 
 
-def literal_logits(model, name, inputs, kind, places, score_output=0, grid=None, kept=(0, 0), masks=None):
+def literal_logits(model, name, inputs, kind, places, score_output=0, grid=None, kept=(0, 0), masks=None, rounded=True):
     """Return the logits [P, N, K] and the grid when only the neighbourhood of one place of a layer is kept.
 
     Args:
@@ -58,6 +71,7 @@ def literal_logits(model, name, inputs, kind, places, score_output=0, grid=None,
         grid: rows and columns of flattened tokens; None for a square.
         masks: indices of the masks to try; None for all.
         kept: how many tokens before and behind the grid no mask touches.
+        rounded: round activations where the model does.
     """
     values = target_values(model, name, inputs)
     if len(places) == 2:
@@ -70,8 +84,10 @@ def literal_logits(model, name, inputs, kind, places, score_output=0, grid=None,
     stand_in = ops.parameter(list(values.shape), target.get_element_type())
     for reader in list(target.get_target_inputs()):
         reader.replace_source_output(stand_in.output(0))
+    if not rounded:
+        _leave_out_rounding(stand_in)
     parameters = [stand_in, *head.get_parameters()] if any(kept) or len(places) == 1 else [stand_in]
-    compiled = ov.Core().compile_model(ov.Model([ops.result(logits)], parameters, "head"), "CPU", F32)
+    compiled = ov.Core().compile_model(ov.Model([ops.result(logits)], parameters, "head"), "CPU", F32 | NO_ROUNDING)
     others = list(inputs) if len(parameters) > 1 else []
     request = compiled.create_infer_request()
     shape = [values.shape[axis] if axis in places else 1 for axis in range(values.ndim)]

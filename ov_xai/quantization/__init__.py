@@ -1,0 +1,1 @@
+"""Quantise plain and patched models to INT8 after training, with NNCF."""
