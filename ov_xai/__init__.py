@@ -1,71 +1,23 @@
 """Saliency maps inside OpenVINO models: one inference returns the predictions and where they come from."""
 
-from ov_xai.cards import Card, read_card
-from ov_xai.checks import CheckOptions, Verdict, check
-from ov_xai.errors import (
-    CardError,
-    DeviceError,
-    InputError,
-    MissingExtraError,
-    ModelMismatchError,
-    ModelReadError,
-    OutputError,
-    RequestError,
-    SelfCheckError,
-    UnsupportedModelError,
-    XaiError,
-)
-from ov_xai.graph.manifest import Manifest, read_manifest
-from ov_xai.insertion import insert, remove, save
-from ov_xai.inspection import Inspection, inspect
-from ov_xai.quantization.quantizing import quantize
-from ov_xai.request import Combine, Compat, InsertionRequest, Mask, Method, Normalise, Score
-from ov_xai.runtime.choice import ClassChoice
-from ov_xai.runtime.explanation import Explanation, RenderOptions
-from ov_xai.runtime.predictions import Prediction
-from ov_xai.runtime.preprocessing import InputColor, Overrides, Resize
-from ov_xai.runtime.session import Session
-from ov_xai.version import __version__
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "Card",
-    "CardError",
-    "CheckOptions",
-    "ClassChoice",
-    "Combine",
-    "Compat",
-    "DeviceError",
-    "Explanation",
-    "InputColor",
-    "InputError",
-    "InsertionRequest",
-    "Inspection",
-    "Manifest",
-    "Mask",
-    "Method",
-    "MissingExtraError",
-    "ModelMismatchError",
-    "ModelReadError",
-    "Normalise",
-    "OutputError",
-    "Overrides",
-    "Prediction",
-    "RenderOptions",
-    "RequestError",
-    "Resize",
-    "Score",
-    "SelfCheckError",
-    "Session",
-    "UnsupportedModelError",
-    "Verdict",
-    "XaiError",
-    "__version__",
-    "check",
-    "insert",
-    "inspect",
-    "quantize",
-    "read_card",
-    "read_manifest",
-    "remove",
-    "save",
-]
+from ov_xai.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from ov_xai.public import *  # noqa: F403 - its __all__ says what
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names when the first of them is asked for: the command line must be reachable before that."""
+    public = import_module("ov_xai.public")
+    if name == "__all__" or name in public.__all__:
+        return getattr(public, name)
+    if name in globals():  # a room, imported on the way
+        return globals()[name]
+    raise AttributeError(f"module 'ov_xai' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *import_module("ov_xai.public").__all__})

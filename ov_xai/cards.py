@@ -109,8 +109,9 @@ def read_card(path: Path) -> Card:
     """
     try:
         return msgspec.toml.decode(path.read_bytes(), type=Card)
-    except OSError as error:
-        raise CardError(f"Card '{path}' cannot be read: {error.strerror}. Check the path.") from error
+    except (OSError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or "it is nested too deeply"
+        raise CardError(f"Card '{path}' cannot be read: {reason}. Check the path.") from error
     except (ValueError, msgspec.ValidationError) as error:
         detail = str(error).replace("Object ", "The card ").replace("`$.", "`")
         raise CardError(f"Card '{path}' does not fit: {detail}. `ov-xai cards` shows valid ones.") from error

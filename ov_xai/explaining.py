@@ -12,6 +12,7 @@ from ov_xai.analysis.dissection import dissect
 from ov_xai.analysis.scores import Activation
 from ov_xai.cards import shipped_cards
 from ov_xai.errors import ModelMismatchError
+from ov_xai.graph.fit import require_fit
 from ov_xai.graph.io import read_model, source_digest
 from ov_xai.graph.manifest import Manifest, read_manifest
 from ov_xai.graph.model_info import info_value, is_true
@@ -25,22 +26,24 @@ from ov_xai.runtime.instance_masks import find_masks
 _CLASSIFICATION = "classification"
 
 
-def ready_model(path: Path, request: InsertionRequest, choice: ClassChoice) -> ov.Model:
+def ready_model(path: Path, request: InsertionRequest, choice: ClassChoice, *, safe: bool = False) -> ov.Model:
     """Return a patched model: the one in the file when it fits the request, else one patched in memory.
 
     Args:
         path: a patched or a plain model.
         request: the wanted method; of a patched model everything but an explicit wish is kept.
         choice: the classes that will be explained; maps that cannot be among them are not computed.
+        safe: try the model in a process of its own first; see `insert`.
 
     Raises:
         ModelReadError: the file cannot be read.
         UnsupportedModelError: the model cannot be patched.
     """
-    model = read_model(path)
+    model = read_model(path, safe=safe)
     manifest = read_manifest(model)
     if manifest is None:
         return _insert_for(path, model, request, choice)
+    require_fit(model, manifest)
     wanted = stated_request(manifest)
     if request.normalise is Normalise.NONE:
         wanted = replace(wanted, normalise=Normalise.NONE)

@@ -42,6 +42,7 @@ def insert(
     *,
     replace_old: bool = False,
     self_check: bool = True,
+    safe: bool = False,
     **options: Any,
 ) -> ov.Model:
     """Return a copy of the model that also computes saliency maps.
@@ -52,6 +53,8 @@ def insert(
         replace_old: strip an earlier saliency branch first, instead of refusing a model that has one.
         self_check: prove on random inputs that the original outputs are unchanged and that the branch agrees with
             the literal perturbation.
+        safe: try a model given by path in a process of its own first, with limits on time and memory; one that crashes
+            OpenVINO then raises `ModelReadError`.
         options: fields of `InsertionRequest`, instead of a request.
 
     Returns:
@@ -66,7 +69,7 @@ def insert(
         SelfCheckError: the branch disagrees with the literal perturbation, or an original output changes.
     """
     request = as_request(request, options)
-    original = model.clone() if isinstance(model, ov.Model) else read_model(model)
+    original = model.clone() if isinstance(model, ov.Model) else read_model(model, safe=safe)
     if read_manifest(original) is not None or _has_map(original):
         if not replace_old:
             raise ModelMismatchError(
@@ -114,21 +117,25 @@ def _checked(original: ov.Model, request: InsertionRequest, done: Patched) -> tu
                 return done, True
         again = patch(original, request, ids=done.plan.ids, apart=True)
         return again, check_outputs(original, again.model)
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         raise UnsupportedModelError(
             f"The model cannot be run on a random input, so the branch cannot be checked: {_end_of(error)}",
             remedy="A model of dynamic size may fit few sizes only: fix it first with `ov.Model.reshape`.",
         ) from error
 
 
-def remove(model: Source) -> ov.Model:
+def remove(model: Source, *, safe: bool = False) -> ov.Model:
     """Return a copy of a patched model without its saliency branch: the original model.
+
+    Args:
+        model: path of a patched model, or one in memory.
+        safe: see `insert`.
 
     Raises:
         ModelReadError: the file cannot be read.
         ModelMismatchError: the model carries no saliency branch of ov-xai.
     """
-    stripped = model.clone() if isinstance(model, ov.Model) else read_model(model)
+    stripped = model.clone() if isinstance(model, ov.Model) else read_model(model, safe=safe)
     inserted = [result for result in stripped.get_results() if result.get_friendly_name().startswith(PREFIX)]
     if not inserted:
         raise ModelMismatchError("The model has no saliency branch of ov-xai; there is nothing to remove.")
@@ -207,7 +214,7 @@ def _results(emit: Emitter, branch: Branch, plan: Plan) -> list[ov.Node]:
     return results
 
 
-def _end_of(error: RuntimeError) -> str:
+def _end_of(error: Exception) -> str:
     """Return the last words of what OpenVINO says, in one line: its messages begin with a trace."""
     return " ".join(str(error).split())[-160:]
 

@@ -65,6 +65,7 @@ def inspect(
     request: InsertionRequest | None = None,
     *,
     all_candidates: bool = False,
+    safe: bool = False,
     **options: Any,
 ) -> Inspection:
     """Return what a model is and what would be inserted; nothing is written.
@@ -75,13 +76,14 @@ def inspect(
         model: path of a model in any format OpenVINO reads, or a model in memory.
         request: the request to plan for; None for the defaults.
         all_candidates: list every layer with a grid, not only the last whole one of each grid.
+        safe: try a model given by path in a process of its own first; see `insert`.
         options: fields of `InsertionRequest`, instead of a request.
 
     Raises:
         ModelReadError: the file cannot be read.
         ModelMismatchError: the request does not fit the model.
     """
-    source = model.clone() if isinstance(model, ov.Model) else read_model(model)
+    source = model.clone() if isinstance(model, ov.Model) else read_model(model, safe=safe)
     existing = read_manifest(source)
     if existing is not None:
         source = remove(source)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import openvino as ov
 
-from ov_xai.errors import ModelMismatchError, UnsupportedModelError
+from ov_xai.errors import ModelMismatchError, ModelReadError, UnsupportedModelError
 from ov_xai.graph.manifest import Manifest, read_manifest
 from ov_xai.graph.outputs import FEATURE_VECTOR
 from ov_xai.insertion import patch, remove
@@ -21,7 +21,20 @@ _SAME = (
 
 
 def stated_request(manifest: Manifest) -> InsertionRequest:
-    """Return a request that spells out what a manifest records, defaults included."""
+    """Return a request that spells out what a manifest records, defaults included.
+
+    Raises:
+        ModelReadError: the manifest holds a word that no request has.
+    """
+    try:
+        return _stated(manifest)
+    except ValueError as error:
+        raise ModelReadError(
+            f"The manifest of the patched model cannot be understood: {error}. Patch the original model again."
+        ) from error
+
+
+def _stated(manifest: Manifest) -> InsertionRequest:
     classifier = manifest.task == "classification"
     # The target of a class-probability map is what holds the scores: it is found, not chosen.
     chosen_target = Method(manifest.method) is not Method.CLASS_PROBABILITY_MAP

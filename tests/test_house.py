@@ -15,7 +15,8 @@ PACKAGE = Path(ov_xai.__file__).parent
 #: Rooms in building order; a room imports itself and earlier ones only.
 ROOMS = (
     "errors version assets cards request graph analysis perturbation methods label_ids plan branches selfcheck readout "
-    "insertion recall inspection runtime explaining metrics annotations evaluation quantization checks cli"
+    "insertion recall inspection runtime explaining metrics annotations evaluation quantization checks public cli "
+    "__main__"
 ).split()
 #: What a deployment needs knows nothing about how maps come into a model.
 RUNTIME_MAY_IMPORT = {"errors", "version", "assets", "graph", "runtime"}
@@ -70,6 +71,8 @@ def test_public_names():
         "Combine",
         "Compat",
         "DeviceError",
+        "Evaluation",
+        "EvaluationOptions",
         "Explanation",
         "InputColor",
         "InputError",
@@ -85,6 +88,7 @@ def test_public_names():
         "OutputError",
         "Overrides",
         "Prediction",
+        "QuantizationOptions",
         "RenderOptions",
         "RequestError",
         "Resize",
@@ -96,6 +100,7 @@ def test_public_names():
         "XaiError",
         "__version__",
         "check",
+        "evaluate",
         "insert",
         "inspect",
         "quantize",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -12,7 +13,12 @@ from ov_xai.analysis.classifier import Classifier, dissect_classifier
 from ov_xai.analysis.detector import Detector, dissect_detector, works_on_regions
 from ov_xai.analysis.scores import find_scores
 from ov_xai.cards import Card
+from ov_xai.errors import UnsupportedModelError
+from ov_xai.graph.view import shape_text, sizes
 from ov_xai.request import InsertionRequest
+
+#: No machine that runs vision models holds a tensor of more elements; to follow its axes would take as many steps.
+_MOST_ELEMENTS = 1 << 30
 
 Dissected: TypeAlias = Classifier | Detector
 
@@ -29,6 +35,7 @@ def dissect(model: ov.Model, request: InsertionRequest, cards: Sequence[Card] = 
         UnsupportedModelError: no image input, no class scores, no spatial grid.
         ModelMismatchError: a layer or output named in the request does not exist or does not fit.
     """
+    _require_sane_sizes(model)
     surface = find_surface(model, request.grid)
     labels = len(request.labels) if request.labels else None
     by_image = not works_on_regions(surface.view)
@@ -36,3 +43,15 @@ def dissect(model: ov.Model, request: InsertionRequest, cards: Sequence[Card] = 
     if scores is not None:
         return dissect_classifier(surface, scores, request)
     return dissect_detector(surface, request, cards)
+
+
+def _require_sane_sizes(model: ov.Model) -> None:
+    """Refuse a model with a tensor that cannot be held; dynamic extents count as one."""
+    for node in model.get_ops():
+        for output in node.outputs():
+            if math.prod(extent for extent in sizes(output) or [] if extent is not None) > _MOST_ELEMENTS:
+                raise UnsupportedModelError(
+                    f"A tensor has the shape {shape_text(output)}, more than {_MOST_ELEMENTS} elements",
+                    node=node.get_friendly_name(),
+                    remedy="Export the model for a smaller input.",
+                )

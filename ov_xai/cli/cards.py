@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from ov_xai.cards import Card, Match, read_card, shipped_cards
+from ov_xai.cli.console import say
 
 
 @click.command()
@@ -21,8 +22,8 @@ def cards(files: tuple[Path, ...], as_json: bool) -> None:
         click.echo(json.dumps(msgspec.to_builtins(found), indent=2))
         return
     for card in found:
-        click.echo(f"{card.name:<28} {card.title}")
-        click.echo(f"{'':<28} when {_conditions(card)}")
+        say(f"{card.name:<28} {card.title}")
+        say(f"{'':<28} when {_conditions(card)}")
 
 
 def _conditions(card: Card) -> str:

@@ -9,7 +9,7 @@ import click
 from tqdm import tqdm
 
 from ov_xai.cli.console import printable, say
-from ov_xai.cli.options import METHOD, make_overrides, make_request, preprocessing_options
+from ov_xai.cli.options import METHOD, make_overrides, make_request, preprocessing_options, safe_option
 from ov_xai.errors import EXIT_OK, EXIT_PARTIAL, RequestError
 from ov_xai.explaining import ready_model, require_class_maps, settings_digest, shows_instance_masks
 from ov_xai.request import Method, Normalise
@@ -73,6 +73,7 @@ _GROUPS = ("ALL", "PREDICTIONS", "IMAGE")
 @click.option("--per-detection", is_flag=True, help="Also a picture of each detection: its part of the overlay.")
 @click.option("--resume", is_flag=True, help="Keep what an earlier run with the same settings wrote.")
 @click.option("--report", is_flag=True, help="Also write report.html, one page with everything.")
+@safe_option
 def explain(
     *,
     model: Path,
@@ -99,6 +100,7 @@ def explain(
     per_detection: bool,
     resume: bool,
     report: bool,
+    safe: bool,
 ) -> int:
     """Explain a photo or a folder of photos: per image and class a saliency map and an overlay."""
     for option, given in (("--report", report), ("--per-detection", per_detection)):
@@ -110,7 +112,8 @@ def explain(
     overrides = make_overrides(mean, scale, resize, input_color)
     names = None if labels is None else read_label_file(labels)
     normalise = Normalise.MINMAX if rendered else Normalise.NONE
-    patched = ready_model(model, make_request(method=method, normalise=normalise.value, card=card), choice)
+    request = make_request(method=method, normalise=normalise.value, card=card)
+    patched = ready_model(model, request, choice, safe=safe)
     require_class_maps(patched, choice)
     session = Session(
         patched,

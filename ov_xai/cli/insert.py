@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ov_xai.cli.console import say
-from ov_xai.cli.options import insertion_options, make_request
+from ov_xai.cli.options import insertion_options, make_request, safe_option
 from ov_xai.errors import OutputError
 from ov_xai.graph.manifest import Manifest, read_manifest
 from ov_xai.insertion import insert as insert_branch
@@ -22,14 +22,17 @@ from ov_xai.insertion import save
 @click.option("--in-place", is_flag=True, help="Write over the model itself (IR only).")
 @click.option("--replace", "replace_old", is_flag=True, help="Strip an earlier saliency branch first.")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
-def insert(model: Path, output: Path | None, in_place: bool, replace_old: bool, as_json: bool, **options: Any) -> None:
+@safe_option
+def insert(
+    *, model: Path, output: Path | None, in_place: bool, replace_old: bool, as_json: bool, safe: bool, **options: Any
+) -> None:
     """Write a copy of MODEL that returns saliency maps with its predictions.
 
     MODEL is an IR, ONNX, TFLite, TensorFlow or Paddle file. Before anything is written, the original outputs are
     compared bit for bit and the maps with the literal perturbation.
     """
     destination = choose_output(model, output, "_xai", in_place)
-    patched = insert_branch(model, make_request(**options), replace_old=replace_old)
+    patched = insert_branch(model, make_request(**options), replace_old=replace_old, safe=safe)
     save(patched, destination)
     manifest = read_manifest(patched)
     assert manifest is not None

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from ov_xai.analysis.report import LayerReport, ModelReport
-from ov_xai.cli.options import insertion_options, make_request
+from ov_xai.cli.console import say
+from ov_xai.cli.options import insertion_options, make_request, safe_option
 from ov_xai.errors import EXIT_OK, UnsupportedModelError
 from ov_xai.graph.manifest import Manifest
 from ov_xai.inspection import Inspection
@@ -21,9 +22,10 @@ from ov_xai.inspection import inspect as inspect_model
 @insertion_options
 @click.option("--all-layers", is_flag=True, help="List every layer with a grid.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def inspect(model: Path, all_layers: bool, as_json: bool, **options: Any) -> int:
+@safe_option
+def inspect(model: Path, all_layers: bool, as_json: bool, safe: bool, **options: Any) -> int:
     """Say what MODEL is and what `insert` would do with it; writes nothing."""
-    found = inspect_model(model, make_request(**options), all_candidates=all_layers)
+    found = inspect_model(model, make_request(**options), all_candidates=all_layers, safe=safe)
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=2))
     elif found.refusal is not None:
@@ -36,12 +38,12 @@ def inspect(model: Path, all_layers: bool, as_json: bool, **options: Any) -> int
 def _print_refusal(found: Inspection) -> None:
     refusal = found.refusal
     assert refusal is not None
-    click.echo("supported    no")
-    click.echo(f"reason       {refusal.reason}")
+    say("supported    no")
+    say(f"reason       {refusal.reason}")
     if refusal.node:
-        click.echo(f"node         {refusal.node}")
+        say(f"node         {refusal.node}")
     if refusal.remedy:
-        click.echo(f"remedy       {refusal.remedy}")
+        say(f"remedy       {refusal.remedy}")
 
 
 def _print(found: Inspection) -> None:
@@ -58,12 +60,12 @@ def _print(found: Inspection) -> None:
     if manifest.shared:
         rows.append(("not masked", ", ".join(manifest.shared)))
     for name, value in rows:
-        click.echo(f"{name:<12} {value}")
-    click.echo("layers for --target-layer")
+        say(f"{name:<12} {value}")
+    say("layers for --target-layer")
     for layer in report.candidates:
-        click.echo(f"  {_grid(layer):>9}  {layer.shape:<18} {layer.name} ({layer.kind})")
+        say(f"  {_grid(layer):>9}  {layer.shape:<18} {layer.name} ({layer.kind})")
     if found.patched:
-        click.echo("patched      yes; its manifest:")
+        say("patched      yes; its manifest:")
         click.echo(json.dumps(json.loads(manifest.to_json()), indent=2))
 
 

@@ -25,6 +25,7 @@ from ov_xai.errors import (
     EXIT_PARTIAL,
     OutputError,
     RequestError,
+    UnsupportedModelError,
     XaiError,
 )
 from ov_xai.version import __version__
@@ -80,6 +81,8 @@ def _run(arguments: list[str] | None) -> int:
         return _fail(" ".join(error.format_message().split()), RequestError.exit_code)
     except XaiError as error:
         return _fail(str(error), error.exit_code)
+    except MemoryError:
+        return _fail("the model or an image takes more memory than there is.", UnsupportedModelError.exit_code)
     except OSError as error:
         return _fail(f"the system refuses: {error.strerror or error}.", OutputError.exit_code)
     except Exception as error:

@@ -45,6 +45,14 @@ class MethodType(click.ParamType[Any]):
 
 METHOD = MethodType()
 
+#: Of every verb that reads a model.
+safe_option = click.option(
+    "--safe",
+    is_flag=True,
+    help="For models that are not trusted: first read, compile and run the model in a process of its own, with limits "
+    "on time (5 minutes) and memory (half of the machine's); one that crashes it is refused with exit code 3.",
+)
+
 
 def _words(kind: type[Enum]) -> click.Choice[str]:
     return click.Choice([member.value for member in kind], case_sensitive=False)
@@ -118,8 +126,8 @@ def make_overrides(mean: str | None, scale: str | None, resize: str | None, inpu
     return Overrides(
         parse_numbers("--mean", mean),
         parse_numbers("--scale", scale),
-        None if resize is None else parse_word(Resize, resize),
-        None if input_color is None else parse_word(InputColor, input_color),
+        None if resize is None else Resize(resize),
+        None if input_color is None else InputColor(input_color),
     )
 
 
@@ -181,47 +189,3 @@ def make_request(
         compat=None if compat is None else parse_word(Compat, compat),
         card=None if card is None else read_card(card),
     )
-
-
-def preprocessing_options(function: Function) -> Function:
-    """Add the options that make `Overrides`."""
-    for option in reversed(
-        (
-            click.option("--mean", metavar="M,...", help="Subtracted from 0..255 values: 1 number, or 1 per channel."),
-            click.option("--scale", metavar="S,...", help="Divided by: 1 number, or 1 per channel."),
-            click.option("--resize", type=_words(Resize), help="How a photo is brought to the input's size."),
-            click.option("--input-color", type=_words(InputColor), help="Channel order the model expects."),
-        )
-    ):
-        function = option(function)
-    return function
-
-
-def make_overrides(mean: str | None, scale: str | None, resize: str | None, input_color: str | None) -> Overrides:
-    """Return what these options say about preprocessing.
-
-    Raises:
-        RequestError: something that is no number is among the numbers.
-    """
-    return Overrides(
-        parse_numbers("--mean", mean),
-        parse_numbers("--scale", scale),
-        None if resize is None else Resize(resize),
-        None if input_color is None else InputColor(input_color),
-    )
-
-
-def parse_numbers(option: str, text: str | None) -> tuple[float, ...] | None:
-    """Return numbers separated by commas or spaces.
-
-    Raises:
-        RequestError: something else is among them.
-    """
-    if text is None:
-        return None
-    try:
-        return tuple(float(part) for part in text.replace(",", " ").split())
-    except ValueError as error:
-        raise RequestError(
-            f"{option} is '{text}'; expected numbers separated by commas, e.g. 123.7,116.3,103.5."
-        ) from error

@@ -8,6 +8,7 @@ import click
 
 from ov_xai.cli.console import say
 from ov_xai.cli.insert import choose_output
+from ov_xai.cli.options import safe_option
 from ov_xai.insertion import remove as remove_branch
 from ov_xai.insertion import save
 
@@ -16,8 +17,9 @@ from ov_xai.insertion import save
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Original IR.  [default: MODEL_plain.xml]")
 @click.option("--in-place", is_flag=True, help="Write over the patched model itself.")
-def remove(model: Path, output: Path | None, in_place: bool) -> None:
+@safe_option
+def remove(model: Path, output: Path | None, in_place: bool, safe: bool) -> None:
     """Strip the saliency branch from a patched MODEL."""
     destination = choose_output(model, output, "_plain", in_place)
-    save(remove_branch(model), destination)
+    save(remove_branch(model, safe=safe), destination)
     say(f"written   {destination}")

@@ -12,47 +12,99 @@ from pathlib import Path
 import openvino as ov
 
 from ov_xai.errors import ModelReadError, OutputError
+from ov_xai.graph.exchange import exchange
+from ov_xai.graph.safe import try_model
 
 _BLOCK = 1 << 20
 
 
-def read_model(path: str | os.PathLike[str]) -> ov.Model:
+def read_model(path: str | os.PathLike[str], *, safe: bool = False) -> ov.Model:
     """Return the model in a file (IR, ONNX, TFLite, TensorFlow, Paddle) or a TensorFlow SavedModel folder.
 
+    Args:
+        path: the file.
+        safe: try the model in a process of its own first; see `ov_xai.graph.safe`.
+
     Raises:
-        ModelReadError: the file is missing, truncated, or not a model.
+        ModelReadError: the file is missing, truncated, or not a model; with `safe` also when OpenVINO crashes on it,
+            does not come to an end, or takes too much memory.
     """
     path = Path(path)
     _require_model_file(path)
+    if safe:
+        try_model(path)
     try:
-        return ov.Core().read_model(path)
-    except RuntimeError as error:
+        model = ov.Core().read_model(path)
+        _require_text(model)
+    except MemoryError as error:
+        raise ModelReadError(f"'{path}' takes more memory than there is. Export the model again.") from error
+    except (RuntimeError, ValueError, TypeError, IndexError, OverflowError) as error:
         raise ModelReadError(_explain(path, str(error))) from error
+    return model
+
+
+def _require_text(model: ov.Model) -> None:
+    """Ask for every name once: Python refuses those that are no UTF-8, wherever they are met first.
+
+    Raises:
+        UnicodeDecodeError: a name is no text.
+    """
+    model.get_friendly_name()
+    for node in model.get_ops():
+        node.get_friendly_name()
+        for output in node.outputs():
+            output.get_names()
 
 
 def _require_model_file(path: Path) -> None:
-    if not path.exists():
+    if not _exists(path):
         raise ModelReadError(f"Model '{path}' does not exist. Give the path of an .xml, .onnx, .tflite or .pb file.")
+    if not _is_text(path):
+        raise ModelReadError(f"The path '{path}' is not UTF-8, so OpenVINO cannot open it. Rename the file.")
     if path.is_dir():
         if not (path / "saved_model.pb").exists():
             raise ModelReadError(f"'{path}' is a folder without saved_model.pb. Give a model file.")
         return
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(4096)
-    except OSError as error:
-        raise ModelReadError(f"Model '{path}' cannot be read: {error.strerror}. Check its permissions.") from error
+    head = _head(path)
     if not head:
         raise ModelReadError(f"Model '{path}' is empty. Export or copy it again.")
     if path.suffix.lower() == ".xml":
-        if re.search(rb"<net[\s>]", head) is None:
-            raise ModelReadError(f"'{path}' is not an OpenVINO IR: no <net> element found. Export the model again.")
-        if not path.with_suffix(".bin").exists():
-            raise ModelReadError(
-                f"The weights '{path.with_suffix('.bin')}' are missing. Put them beside '{path.name}'."
-            )
+        _require_ir(path, head)
     elif path.suffix.lower() not in (".onnx", ".tflite", ".pb", ".pbtxt", ".pdmodel", ".json", ".meta", ".prototxt"):
         raise ModelReadError(f"'{path}' is not a model: expected .xml, .onnx, .tflite, .pb or .pdmodel.")
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(4096)
+    except OSError as error:
+        raise ModelReadError(f"Model '{path}' cannot be read: {error.strerror}. Check its permissions.") from error
+
+
+def _require_ir(path: Path, head: bytes) -> None:
+    if re.search(rb"<net[\s>]", head) is None:
+        raise ModelReadError(f"'{path}' is not an OpenVINO IR: no <net> element found. Export the model again.")
+    weights = path.with_suffix(".bin")
+    if not weights.exists():
+        raise ModelReadError(f"The weights '{weights}' are missing. Put them beside '{path.name}'.")
+
+
+def _exists(path: Path) -> bool:
+    try:
+        path.stat()
+    except (OSError, ValueError):  # missing, too long, or not a path at all
+        return False
+    return True
+
+
+def _is_text(path: Path) -> bool:
+    """Return whether a path is UTF-8; OpenVINO opens no other."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _explain(path: Path, message: str) -> str:
@@ -101,25 +153,29 @@ def model_files(path: Path) -> list[Path]:
 def save_model(model: ov.Model, path: str | os.PathLike[str]) -> None:
     """Write a model as IR (`.xml` and `.bin`), weights as they are.
 
-    Both files are written in a folder beside the destination and then moved over it: a failure leaves what was there.
+    Both files are written in a folder beside the destination and then moved over it, so a failure leaves what was
+    there. Whenever the process is killed, the destination holds the old model or the new one, whole, also while a model
+    is written over itself; see `exchange`. What a killed process leaves besides is a hidden folder `.ov-xai.*.part`,
+    which nothing reads.
 
     Raises:
         OutputError: the destination cannot be written.
     """
     path = Path(path).resolve() if Path(path).is_symlink() else Path(path)
+    if not _is_text(path.absolute()):
+        raise OutputError(f"The path '{path}' is not UTF-8, so OpenVINO cannot write there. Change -o.")
     if path.suffix != ".xml":
         raise OutputError(f"Output '{path}' must end in .xml: the result is an OpenVINO IR. Change -o.")
     if path.is_dir():
         raise OutputError(f"Output '{path}' is a folder. Give the path of an .xml file.")
     scratch = _scratch_folder(path)
     try:
-        part = scratch / path.name
+        part = scratch / "model.xml"
         try:
             ov.save_model(model, part, compress_to_fp16=False)
         except RuntimeError as error:
             raise OutputError(_explain_failed_write(path, scratch)) from error
-        for file in (part.with_suffix(".bin"), part):
-            os.replace(file, path.with_suffix(file.suffix))
+        exchange(part, path)
     except OSError as error:
         raise OutputError(f"Output '{path}' cannot be written: {error.strerror}.") from error
     finally:
@@ -130,7 +186,7 @@ def _scratch_folder(path: Path) -> Path:
     if not path.parent.is_dir():
         raise OutputError(f"The folder '{path.parent}' does not exist. Create it or change -o.")
     try:
-        return Path(tempfile.mkdtemp(prefix=f".{path.stem}.", suffix=".part", dir=path.parent))
+        return Path(tempfile.mkdtemp(prefix=".ov-xai.", suffix=".part", dir=path.parent))
     except OSError as error:
         raise OutputError(f"Cannot write into '{path.parent}': {error.strerror}. Change -o.") from error
 

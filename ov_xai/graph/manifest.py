@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Annotated
 
+import msgspec
 import openvino as ov
 
 from ov_xai.errors import ModelReadError
-from ov_xai.graph.readout import Readout, read_readout
+from ov_xai.graph.readout import Readout
 
 #: Path of the manifest in the model's rt_info.
 RT_INFO_PATH = ["ov_xai", "manifest"]
 SCHEMA = 1
 #: Entries that say nothing about a classifier.
 _OF_DETECTORS = frozenset("card levels map_level combine compat unused_classes readout".split())
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Extent = Annotated[int, msgspec.Meta(ge=1)]
+Grid = Annotated[list[Extent | None], msgspec.Meta(min_length=2, max_length=2)]
+Names = Annotated[list[str], msgspec.Meta(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -56,28 +62,28 @@ class Manifest:
     ov_xai: str
     task: str
     method: str
-    target: list[str]
-    kept_tokens: int
-    grid: list[int | None]
+    target: Names
+    kept_tokens: Count
+    grid: Grid
     mask: str | None
     score: str | None
     normalise: str
-    classes: int
-    top_k: int | None
+    classes: Count
+    top_k: Extent | None
     strategy: str
     strategy_reason: str | None
-    score_output: int
+    score_output: Count
     activation: str
     exact_outputs: bool
     source_sha256: str
     rounded: bool = True
     shared: list[str] = field(default_factory=list)
     card: str | None = None
-    levels: list[list[int | None]] = field(default_factory=list)
-    map_level: int | None = None
+    levels: list[Grid] = field(default_factory=list)
+    map_level: Count | None = None
     combine: str | None = None
     compat: str | None = None
-    unused_classes: list[int] = field(default_factory=list)
+    unused_classes: list[Count] = field(default_factory=list)
     readout: Readout | None = None
 
     def to_json(self) -> str:
@@ -101,21 +107,20 @@ def read_manifest(model: ov.Model) -> Manifest | None:
     """
     if not model.has_rt_info(RT_INFO_PATH):
         return None
-    text = model.get_rt_info(RT_INFO_PATH).astype(str)
     try:
-        record: dict[str, Any] = json.loads(text)
-        known = {part.name for part in fields(Manifest)}
-        if record["schema"] != SCHEMA:
-            raise ValueError(f"schema {record['schema']}")
-        entries = {key: value for key, value in record.items() if key in known}
-        if entries.get("readout") is not None:
-            entries["readout"] = read_readout(entries["readout"])
-        return Manifest(**entries)
-    except (ValueError, TypeError, KeyError) as error:
-        raise ModelReadError(
-            f"The manifest of the patched model cannot be read: {error}; expected schema {SCHEMA}. Patch the original "
-            "model again with this version."
-        ) from error
+        manifest = msgspec.json.decode(model.get_rt_info(RT_INFO_PATH).astype(str), type=Manifest)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise _unreadable(str(error)) from error
+    if manifest.schema != SCHEMA:
+        raise _unreadable(f"schema {manifest.schema}")
+    return manifest
+
+
+def _unreadable(found: str) -> ModelReadError:
+    return ModelReadError(
+        f"The manifest of the patched model cannot be read: {found}; expected schema {SCHEMA}. Patch the original "
+        "model again with this version."
+    )
 
 
 def drop_manifest(model: ov.Model) -> None:

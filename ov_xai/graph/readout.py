@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+Index = Annotated[int, msgspec.Meta(ge=0)]
+FromLast = Annotated[int, msgspec.Meta(le=0)]
 
 
 @dataclass(frozen=True)
@@ -22,10 +25,10 @@ class Columns:
         stop: behind the last column.
     """
 
-    output: int
-    axis: int = 0
-    start: int = 0
-    stop: int = 1
+    output: Index
+    axis: FromLast = 0
+    start: Index = 0
+    stop: Index = 1
 
 
 @dataclass(frozen=True)
@@ -51,24 +54,10 @@ class Readout:
     labels: Columns | None = None
     objectness: Columns | None = None
     activation: str = "none"
-    first_label: int = 0
-    background: int | None = None
+    first_label: Index = 0
+    background: Index | None = None
     format: str = "xyxy"
     unit: str = "pixels"
-
-
-def read_readout(record: dict[str, Any]) -> Readout:
-    """Return the readout that a JSON object describes.
-
-    Raises:
-        TypeError: an entry is missing or not known.
-    """
-    entries = dict(record)
-    entries["scores"] = [Columns(**item) for item in entries.get("scores", [])]
-    for name in ("boxes", "labels", "objectness"):
-        if entries.get(name) is not None:
-            entries[name] = Columns(**entries[name])
-    return Readout(**entries)
 
 
 def columns_of(output: Array, columns: Columns) -> Array:

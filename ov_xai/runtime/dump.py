@@ -15,7 +15,9 @@ from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Annotated, Any, BinaryIO, TypeVar
+
+import msgspec
 
 from ov_xai.errors import InputError, OutputError, XaiError
 from ov_xai.runtime.explainer import Prepared
@@ -29,6 +31,7 @@ _THREADS = 2
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Record = dict[str, Any]
+Extent = Annotated[int, msgspec.Meta(ge=1)]
 
 
 @dataclass(frozen=True)
@@ -216,6 +219,37 @@ def _rounded(value: float | None) -> float | None:
 # -- records -------------------------------------------------------------------------------------------------------
 
 
+class _Found(msgspec.Struct):
+    """A prediction in a record."""
+
+    label: str
+    index: int
+    confidence: float
+    box: tuple[float, float, float, float] | None = None
+    map_inside: float | None = None
+
+
+class _Map(msgspec.Struct):
+    """A map in a record."""
+
+    label: str
+    confidence: float | None
+    files: list[str]
+
+
+class _Explained(msgspec.Struct):
+    """The record of an image that was explained, as far as others read it: a file may hold anything."""
+
+    source: list[int | str]
+    size: tuple[Extent, Extent]
+    seen_xyxy: tuple[int, int, int, int]
+    method: str
+    predictions: list[_Found]
+    maps: list[_Map]
+    files: list[str]
+    milliseconds: float
+
+
 def _relative(file: ImageFile, root: Path) -> str:
     return file.path.relative_to(root).as_posix()
 
@@ -261,24 +295,31 @@ def _open_records(options: DumpOptions, kept: set[str]) -> Iterator[BinaryIO]:
 
 
 def read_records(path: Path) -> Iterator[Record]:
-    """Yield the records of a run; a line that was cut off is left out."""
+    """Yield the records of a run; a line that was cut off, or is something else, is left out."""
     if not path.is_file():
         return
     with path.open(encoding="utf-8", errors="replace") as stream:
         for line in stream:
-            with suppress(ValueError):
+            with suppress(ValueError, RecursionError):
                 record = json.loads(line)
-                if isinstance(record, dict) and "path" in record:
+                if isinstance(record, dict) and isinstance(record.get("path"), str):
                     yield record
 
 
 def _is_done(record: Record, options: DumpOptions) -> bool:
-    same = record.get("settings") == options.fingerprint and "error" not in record and "source" in record
-    return same and all(_is_whole(options.output / name) for name in record["files"])
+    if record.get("settings") != options.fingerprint or "error" in record:
+        return False
+    try:
+        known = msgspec.convert(record, _Explained)
+    except msgspec.ValidationError:
+        return False
+    names = {*known.files, *(name for item in known.maps for name in item.files)}
+    return all(_is_whole(options.output / name, options.output) for name in names)
 
 
-def _is_whole(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 0
+def _is_whole(path: Path, folder: Path) -> bool:
+    """Return whether a result is there and lies in the output folder, whatever a record says."""
+    return path.is_file() and path.stat().st_size > 0 and path.resolve().is_relative_to(folder.resolve())
 
 
 def _append(stream: BinaryIO, record: Record) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ov_xai.errors import InputError
+from ov_xai.runtime.image_size import MAX_PIXELS, image_size
 
 #: Extensions of image files, lower case.
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
@@ -117,26 +118,45 @@ def read_image(path: Path) -> Image:
     """Return an image as u8 [H, W, 3], RGB, upright.
 
     EXIF orientation is applied, grey and palette images become RGB, transparency is laid over white, 16-bit
-    samples are scaled to 8 bits, the first frame of an animation is taken.
+    samples are scaled to 8 bits, the first frame of an animation is taken. Files that claim more than `MAX_PIXELS` are
+    refused before they are decoded.
 
     Raises:
         InputError: the file cannot be read or is not an image.
     """
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise InputError(f"Image '{path}' cannot be read: {error.strerror}.") from error
-    if data.size == 0:
-        raise InputError(f"Image '{path}' is empty.")
+    data = _contents(path)
     try:
         decoded = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
         if decoded is not None and _may_have_alpha(data):
             decoded = _over_white(data, decoded)
-    except cv2.error as error:
+    except (cv2.error, MemoryError) as error:
         raise InputError(f"Image '{path}' cannot be decoded: {_first_line(error)}.") from error
     if decoded is None:
         raise InputError(f"'{path}' is not an image, or its format is not supported.")
     return np.asarray(decoded, np.uint8)
+
+
+def _contents(path: Path) -> npt.NDArray[np.uint8]:
+    """Return the bytes of a file that claims to be an image of a size that can be read.
+
+    Raises:
+        InputError: it cannot be read, claims nothing of the kind, or has too many pixels.
+    """
+    try:
+        data = np.fromfile(path, np.uint8)
+    except (OSError, ValueError, MemoryError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"Image '{path}' cannot be read: {reason}.") from error
+    if data.size == 0:
+        raise InputError(f"Image '{path}' is empty.")
+    size = image_size(data.data)
+    if size is None:
+        raise InputError(f"'{path}' is not an image, or its format is not supported.")
+    if size[0] * size[1] > MAX_PIXELS:
+        raise InputError(
+            f"Image '{path}' claims {size[0]}x{size[1]} pixels; at most {MAX_PIXELS} are read. Make it smaller."
+        )
+    return data
 
 
 def _first_line(error: Exception) -> str:

@@ -17,6 +17,7 @@ from ov_xai.errors import RequestError, UnsupportedModelError
 from ov_xai.graph.image_input import find_image_input
 from ov_xai.graph.model_info import info_value, is_true
 from ov_xai.graph.view import sizes
+from ov_xai.runtime.image_size import MAX_PIXELS
 from ov_xai.runtime.images import Image
 
 Box = tuple[int, int, int, int]
@@ -147,6 +148,9 @@ class Preprocessing:
         """Return the model with everything behind the resize inside: its image input becomes u8 [N, h, w, C].
 
         Type, layout, mean and scale are applied by the device, which is several times faster than NumPy.
+
+        Raises:
+            UnsupportedModelError: OpenVINO cannot do so, as with an input whose size is bounded.
         """
         steps = PrePostProcessor(model)
         image = steps.input(self.position)
@@ -154,7 +158,13 @@ class Preprocessing:
         image.model().set_layout(ov.Layout(self.letters))
         if any(self.mean) or any(item != 1 for item in self.scale):
             image.preprocess().convert_element_type(ov.Type.f32).mean(list(self.mean)).scale(list(self.scale))
-        return steps.build()
+        try:
+            return steps.build()
+        except RuntimeError as error:
+            raise UnsupportedModelError(
+                f"OpenVINO cannot give the model an image: {str(error).strip().splitlines()[-1][:160]}",
+                remedy="Fix the size of its input with `ov.Model.reshape`.",
+            ) from error
 
     def _in_channels(self, canvas: Image) -> Image:
         if self.channels == 1:
@@ -230,6 +240,8 @@ def preprocessing_of(model: ov.Model, overrides: Overrides | None = None) -> Pre
     source, letters = find_image_input(model)
     extents = dict(zip(letters, sizes(source) or [], strict=True))
     channels, width, height = extents["C"] or 3, extents["W"], extents["H"]
+    if (width or 1) * (height or 1) > MAX_PIXELS:
+        raise UnsupportedModelError(f"The model's input has {width}x{height} pixels; at most {MAX_PIXELS} are made")
     embedded = source.get_element_type() == ov.Type.u8
     mean, mean_origin = _numbers_of(model, "mean_values", given.mean, 0.0, embedded)
     scale, scale_origin = _numbers_of(model, "scale_values", given.scale, 1.0, embedded)

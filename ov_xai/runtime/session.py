@@ -15,6 +15,7 @@ import numpy as np
 import openvino as ov
 
 from ov_xai.errors import InputError, ModelMismatchError, RequestError, UnsupportedModelError, XaiError
+from ov_xai.graph.fit import require_fit
 from ov_xai.graph.image_input import find_image_input
 from ov_xai.graph.io import read_model
 from ov_xai.graph.manifest import Manifest, read_manifest
@@ -55,8 +56,10 @@ class Session:
         config: further properties for `compile_model`.
         instance_masks: make class-wise maps of the masks among the model's outputs, where it has some; the map that
             was inserted is not shown.
+        safe: try a model given by path in a process of its own first, with limits on time and memory.
 
     Raises:
+        ModelReadError: the file cannot be read, or its manifest does not fit it.
         UnsupportedModelError: the model carries no saliency branch.
         ModelMismatchError: the labels do not match the class count, or a class is not known.
         DeviceError: the device is unknown or cannot run the model.
@@ -73,14 +76,16 @@ class Session:
         requests: int | None = None,
         config: dict[str, Any] | None = None,
         instance_masks: bool = False,
+        safe: bool = False,
     ) -> None:
-        source = model.clone() if isinstance(model, ov.Model) else read_model(model)
+        source = model.clone() if isinstance(model, ov.Model) else read_model(model, safe=safe)
         manifest = read_manifest(source)
         if manifest is None:
             raise UnsupportedModelError(
                 "The model has no saliency branch",
                 remedy="Patch it first: `ov-xai insert`, or pass `ov_xai.insert(model)` to the session.",
             )
+        require_fit(source, manifest)
         self.manifest: Manifest = manifest
         self.choice = (choice or ClassChoice()).for_model(source)
         self.preprocessing = preprocessing_of(source, overrides)

@@ -1,0 +1,71 @@
+"""A model that is not trusted is tried in a process of its own."""
+
+import os
+
+import numpy as np
+import openvino as ov
+import pytest
+
+from ov_xai import ModelReadError, Session, insert, inspect, remove
+from ov_xai.graph import safe
+from ov_xai.graph.safe import try_model
+from tests.fuzz.dying import SITE
+from tests.models import classifier
+
+
+@pytest.fixture
+def model(tmp_path):
+    ov.save_model(classifier("mean"), tmp_path / "model.xml", compress_to_fp16=False)
+    return tmp_path / "model.xml"
+
+
+def test_a_good_model_passes(model):
+    try_model(model)
+    assert len(insert(model, safe=True).outputs) == 2
+
+
+def test_what_openvino_merely_refuses_passes_the_trial(tmp_path):
+    (tmp_path / "model.xml").write_text("<net>")
+    try_model(tmp_path / "model.xml")
+
+
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT"])
+def test_a_crash_is_an_error(model, monkeypatch, name):
+    monkeypatch.setenv("PYTHONPATH", str(SITE), prepend=os.pathsep)
+    monkeypatch.setenv("DIE_SIGNAL", name)
+    monkeypatch.setenv("DIE_ON", "openvino")
+    with pytest.raises(ModelReadError, match=rf"crashes on .*model\.xml': {name}"):
+        try_model(model)
+
+
+def test_a_trial_without_end_is_stopped(model):
+    with pytest.raises(ModelReadError, match=r"stopped after 0\.01 seconds"):
+        try_model(model, seconds=0.01)
+
+
+def test_a_trial_that_takes_too_much_memory_is_stopped(tmp_path):
+    image = ov.opset13.parameter([1, 3, 20000, 20000], np.float32)
+    ov.save_model(ov.Model([ov.opset13.relu(image)], [image]), tmp_path / "model.xml")
+    with pytest.raises(ModelReadError, match=r"takes more than 1\.0 GiB of memory"):
+        try_model(tmp_path / "model.xml", memory=1 << 30)
+
+
+@pytest.mark.parametrize("call", [insert, inspect, remove, Session])
+def test_every_reader_tries_first(model, monkeypatch, call):
+    def refuse(path):
+        raise ModelReadError(f"{path.name} was tried")
+
+    monkeypatch.setattr("ov_xai.graph.io.try_model", refuse)
+    with pytest.raises(ModelReadError, match=r"model\.xml was tried"):
+        call(model, safe=True)
+
+
+def test_the_limit_is_at_least_two_gib():
+    assert safe._half_of_memory() >= 2 << 30
+
+
+def test_a_module_beside_the_model_is_not_imported(model, monkeypatch):
+    """The folder of an untrusted model may hold a file named like a package."""
+    (model.parent / "numpy.py").write_text("import os; os._exit(7)")
+    monkeypatch.chdir(model.parent)
+    try_model(model)
