@@ -287,7 +287,7 @@ def test_bf16_predictions_of_any_size_keep_every_bit(method, activation):
 
 
 def test_bf16_predictions_keep_every_bit(stored):
-    """The CPU plugin chooses precisions by what follows a tensor; see `mean_by_product`."""
+    """The CPU plugin chooses precisions by what follows a tensor; see `ov_xai.methods.places`."""
     image = random_image()
     config = {**F32, "INFERENCE_PRECISION_HINT": "bf16"}
     before = run(read_model(stored), [image], config)[0]

@@ -13,8 +13,8 @@ from ov_xai.graph.emit import Emitter
 from ov_xai.methods.activation_map import activation_map
 from ov_xai.methods.eigen_cam import eigen_cam
 from ov_xai.methods.maps import RawMaps
-from ov_xai.methods.places import mean_by_product, places_by_channels
-from ov_xai.request import Method
+from ov_xai.methods.places import mean_over_places
+from ov_xai.request import Method, Normalise
 
 
 @dataclass(frozen=True)
@@ -32,18 +32,17 @@ class Branch:
     vector: ov.Output | None = None
 
 
-def maps_per_image(emit: Emitter, anatomy: Anatomy, method: Method) -> RawMaps:
+def maps_per_image(emit: Emitter, anatomy: Anatomy, method: Method, normalise: Normalise) -> RawMaps:
     """Return the activation map or the Eigen-CAM of the target."""
     height, width = grid_extents(emit, anatomy)
-    build = activation_map if method is Method.ACTIVATION_MAP else eigen_cam
-    return build(emit, anatomy.target, height, width)
+    if method is Method.ACTIVATION_MAP:
+        return activation_map(emit, anatomy.target, height, width)
+    return eigen_cam(emit, anatomy.target, height, width, scale_free=normalise is Normalise.MINMAX)
 
 
 def spatial_mean(emit: Emitter, anatomy: Anatomy) -> ov.Output:
     """Return the mean of the target over its places, [N, C]."""
-    height, width = grid_extents(emit, anatomy)
-    places = places_by_channels(emit, anatomy.target)
-    return emit.squeeze(mean_by_product(emit, places, 1, emit.multiply(height, width)), 1)
+    return mean_over_places(emit, anatomy.target, *grid_extents(emit, anatomy))
 
 
 def grid_extents(emit: Emitter, anatomy: Anatomy) -> tuple[ov.Output, ov.Output]:

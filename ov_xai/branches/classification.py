@@ -34,7 +34,7 @@ def classifier_branch(emit: Emitter, anatomy: Classifier, plan: ClassifierPlan) 
     if plan.method is Method.RECIPRO_CAM:
         maps, subset = _class_wise(emit, anatomy, plan)
     else:
-        maps = maps_per_image(emit, anatomy, plan.method)
+        maps = maps_per_image(emit, anatomy, plan.method, plan.normalise)
     vector = _feature_vector(emit, anatomy) if plan.feature_vector else None
     return Branch(maps, None if subset is None else subset.indices, vector)
 

@@ -17,7 +17,7 @@ def detector_branch(emit: Emitter, anatomy: Detector, plan: DetectorPlan) -> Bra
     """Add the saliency branch of a detector."""
     vector = spatial_mean(emit, anatomy) if plan.feature_vector else None
     if plan.method is not Method.CLASS_PROBABILITY_MAP:
-        return Branch(maps_per_image(emit, anatomy, plan.method), vector=vector)
+        return Branch(maps_per_image(emit, anatomy, plan.method, plan.normalise), vector=vector)
     assert plan.head is not None
     assert plan.ids is not None
     if plan.compat is not None:

@@ -14,11 +14,10 @@ import openvino as ov
 from ov_xai.analysis.candidates import Candidate
 from ov_xai.graph.emit import Emitter
 from ov_xai.methods.maps import RawMaps
-from ov_xai.methods.places import as_grid, mean_by_product, places_by_channels
+from ov_xai.methods.places import as_grid, mean_over_channels, places_by_channels
 
 
 def activation_map(emit: Emitter, target: Candidate, height: ov.Output, width: ov.Output) -> RawMaps:
     """Return one raw map per image: [N, h, w]."""
     matrix = places_by_channels(emit, target)  # (N, P, C)
-    mean = mean_by_product(emit, matrix, 2, emit.extents(matrix, 2))
-    return RawMaps(as_grid(emit, emit.squeeze(mean, 2), height, width))
+    return RawMaps(as_grid(emit, mean_over_channels(emit, matrix), height, width))

@@ -6,8 +6,8 @@
 Muhammad and Yeasin, "Eigen-CAM: Class Activation Map using Principal Components", arXiv 2008.00299.
 
 The graph finds v by power iteration on the smaller Gram matrix B (A A^T or A^T A): squaring B k times raises it to
-the power 2^k, and any row of that is the dominant eigenvector. B is divided by its largest entry before each
-squaring, which keeps every intermediate within the range of FP16.
+the power 2^k, and any row of that is the dominant eigenvector. A is divided by a multiple of its largest entry, B by
+its largest entry before each squaring, which keeps every intermediate within the range of FP16.
 """
 
 from __future__ import annotations
@@ -22,15 +22,28 @@ from ov_xai.methods.places import as_grid, places_by_channels
 
 #: B^(2^12): singular values 0.2 % apart are separated to 1e-7.
 SQUARINGS = 12
+#: Multiple of the largest entry that A is divided by: B sums squares of up to 1/64, of four million places at most.
+HEADROOM = 8
 
 
-def eigen_cam(emit: Emitter, target: Candidate, height: ov.Output, width: ov.Output) -> RawMaps:
-    """Return one raw map per image: [N, h, w]."""
+def eigen_cam(
+    emit: Emitter, target: Candidate, height: ov.Output, width: ov.Output, *, scale_free: bool = False
+) -> RawMaps:
+    """Return one raw map per image: [N, h, w].
+
+    Args:
+        emit: where nodes are added.
+        target: the tensor that is projected.
+        height: i64 vector of one element, the rows of the grid.
+        width: i64 vector of one element, its columns.
+        scale_free: the map will be scaled to its own range, so its size is left out.
+    """
     matrix = places_by_channels(emit, target)  # (N, P, C)
     centred = emit.subtract(matrix, emit.reduce_mean(matrix, 1, keep=True))
     peak = _nonzero(emit, emit.reduce_max(emit.absolute(centred), 1, 2, keep=True))
-    direction = _direction(emit, emit.divide(centred, peak), target)  # (N, 1, C)
-    scores = emit.matmul(centred, direction, transpose_b=True)  # (N, P, 1)
+    unit = emit.divide(centred, emit.multiply(peak, emit.like(HEADROOM, peak)))
+    direction = _direction(emit, unit, target)  # (N, 1, C)
+    scores = emit.matmul(unit if scale_free else centred, direction, transpose_b=True)  # (N, P, 1)
     return RawMaps(as_grid(emit, emit.squeeze(_signed(emit, scores), 2), height, width))
 
 

@@ -36,22 +36,32 @@ def _grid_alone(emit: Emitter, target: Candidate, values: ov.Output) -> ov.Outpu
     return values
 
 
-def mean_by_product(emit: Emitter, matrix: ov.Output, axis: int, count: ov.Output) -> ov.Output:
-    """Return the mean of [N, P, C] over places (axis 1) or channels (axis 2), kept as an axis of extent one.
+def mean_over_channels(emit: Emitter, matrix: ov.Output) -> ov.Output:
+    """Return the mean of [N, P, C] over its channels, [N, P]."""
+    return emit.squeeze(emit.matmul(matrix, _shares(emit, emit.extents(matrix, 2), matrix)), 2)
 
-    `count` is the extent of that axis, an i64 vector of one element.
 
-    A product with a vector of 1/n instead of a reduction: at BF16 and FP16 the CPU plugin keeps everything between the
-    last product and an output in FP32, so an output that is reached from the target without one would change the
-    precision of the target itself, and with it the predictions. The matrix is the left factor: the right one counts as
-    weights, and where those of INT8 models are rounded activations, the layer before would be fused differently.
+def mean_over_places(emit: Emitter, target: Candidate, height: ov.Output, width: ov.Output) -> ov.Output:
+    """Return the mean of the target over its places, [N, C].
+
+    First over rows, then over columns: FP16 holds 1/h and 1/w, but not 1/P of a large grid.
     """
-    number = emit.convert(count, matrix.get_element_type())
-    share = emit.divide(emit.like(1, matrix), number)
-    if axis == 1:
-        column = emit.broadcast(share, emit.concat([count, emit.ints(1)], 0))
-        return emit.transpose(emit.matmul(matrix, column, transpose_a=True), 0, 2, 1)
-    return emit.matmul(matrix, emit.broadcast(share, emit.concat([count, emit.ints(1)], 0)))
+    rows = emit.reshape(places_by_channels(emit, target), 0, height, -1)  # (N, h, w C)
+    means = emit.matmul(rows, _shares(emit, height, rows), transpose_a=True)  # (N, w C, 1)
+    columns = emit.reshape(means, 0, width, -1)  # (N, w, C)
+    return emit.squeeze(emit.matmul(columns, _shares(emit, width, columns), transpose_a=True), 2)
+
+
+def _shares(emit: Emitter, count: ov.Output, like: ov.Output) -> ov.Output:
+    """Return 1/n as many times as `count`, an i64 vector of one element, says: [n, 1].
+
+    A product with it stands for a mean: at BF16 and FP16 the CPU plugin keeps everything between the last product and
+    an output in FP32, so an output that is reached from the target without one would change the precision of the target
+    itself, and with it the predictions. The shares are the right factor: that one counts as weights, and where the
+    weights of INT8 models are rounded activations, the layer before would be fused differently.
+    """
+    share = emit.divide(emit.like(1, like), emit.convert(count, like.get_element_type()))
+    return emit.broadcast(share, emit.concat([count, emit.ints(1)], 0))
 
 
 def as_grid(emit: Emitter, maps: ov.Output, height: ov.Output, width: ov.Output) -> ov.Output:

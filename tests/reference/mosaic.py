@@ -23,11 +23,11 @@ def mask_pictures(kind, height, width):
     return pictures
 
 
-def _node(model, name):
+def node_named(model, name):
     return next(node for node in model.get_ordered_ops() if node.get_friendly_name() == name)
 
 
-def _strip_activation(output):
+def strip_activation(output):
     while output.get_node().get_type_name() in ("Reshape", "Squeeze", "Softmax", "Sigmoid"):
         node = output.get_node()
         if node.get_type_name() in ("Softmax", "Sigmoid"):
@@ -53,7 +53,7 @@ def _leave_out_rounding(node):
 def target_values(model, name, inputs):
     """Return the activations of a layer, in FP32."""
     model = model.clone()
-    model.add_results([ops.result(_node(model, name).output(0))])
+    model.add_results([ops.result(node_named(model, name).output(0))])
     compiled = ov.Core().compile_model(model, "CPU", F32)
     return np.array(compiled(inputs)[len(compiled.outputs) - 1])
 
@@ -79,8 +79,8 @@ def literal_logits(model, name, inputs, kind, places, score_output=0, grid=None,
     else:
         height, width = grid or (round((values.shape[places[0]] - sum(kept)) ** 0.5),) * 2
     head = model.clone()
-    target = _node(head, name).output(0)
-    logits = _strip_activation(head.outputs[score_output].get_node().input_value(0))
+    target = node_named(head, name).output(0)
+    logits = strip_activation(head.outputs[score_output].get_node().input_value(0))
     stand_in = ops.parameter(list(values.shape), target.get_element_type())
     for reader in list(target.get_target_inputs()):
         reader.replace_source_output(stand_in.output(0))
