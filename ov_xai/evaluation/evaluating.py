@@ -166,4 +166,4 @@ class _Run:
         if not sample.targets:
             return []
         image, _ = self.subject.prepare(read_image(sample.path))
-        return [gauge(image, target) for target in sample.targets]
+        return gauge(image, sample.targets)

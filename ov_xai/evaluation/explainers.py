@@ -13,7 +13,7 @@ import openvino as ov
 
 from ov_xai.errors import ModelMismatchError
 from ov_xai.evaluation.method_names import CENTRE, MODEL, RANDOM, RISE, MethodSpec
-from ov_xai.evaluation.network import Images, Network
+from ov_xai.evaluation.network import Array, Images, Network
 from ov_xai.evaluation.options import EvaluationOptions
 from ov_xai.evaluation.subject import Subject
 from ov_xai.graph.manifest import Manifest, read_manifest
@@ -52,10 +52,11 @@ class PatchedMaps:
 
     def __init__(self, model: ov.Model, preprocessing: Preprocessing, device: str) -> None:
         self._network = Network(model, preprocessing, device)
+        self._last: tuple[Images, list[Array]] | None = None
 
     def __call__(self, image: Images, index: int) -> Map | None:
         """Return the map of a class; None where the model has maps of its best classes only, and not of this one."""
-        outputs = self._network(image[None])
+        outputs = self._outputs(image)
         maps = outputs[self._network.outputs[SALIENCY_MAP]][0]
         if maps.ndim == 2:
             return _enlarged(maps, image)
@@ -63,6 +64,12 @@ class PatchedMaps:
             best = outputs[self._network.outputs[SALIENCY_CLASSES]][0].tolist()
             return _enlarged(maps[best.index(index)], image) if index in best else None
         return _enlarged(maps[index], image) if index < len(maps) else None
+
+    def _outputs(self, image: Images) -> list[Array]:
+        """Return all outputs; those of the last image are kept, since one inference holds the maps of all classes."""
+        if self._last is None or self._last[0] is not image:
+            self._last = image, self._network(image[None])
+        return self._last[1]
 
 
 def make_explainer(spec: MethodSpec, subject: Subject, options: EvaluationOptions) -> Explainer:

@@ -68,11 +68,15 @@ class Gauge:
     metrics: tuple[str, ...]
     options: EvaluationOptions
 
-    def __call__(self, image: Images, target: Target) -> Measured:
-        """Return the metrics of the map of one class, none where the method has no map of it."""
-        saliency = self.explainer.source(image, target.index)
-        if saliency is None:
-            return Measured()
+    def __call__(self, image: Images, targets: Sequence[Target]) -> list[Measured]:
+        """Return the metrics of the map of each class, none where the method has no map of it."""
+        maps = [self.explainer.source(image, target.index) for target in targets]
+        return [
+            Measured() if saliency is None else self._measure(image, saliency, target)
+            for saliency, target in zip(maps, targets, strict=True)
+        ]
+
+    def _measure(self, image: Images, saliency: Map, target: Target) -> Measured:
         curves = self._curves(image, saliency, target.index)
         values = {name: curve.area for name, curve in curves.items()}
         values |= self._of_map(saliency, target)

@@ -21,6 +21,8 @@ Read = Callable[[Sequence[Array]], Array]
 
 #: A batch must say of an image what the image alone says, within this much probability.
 _SAME_PROBABILITY = 1e-3
+#: Part of a batch that must be filled with images: on a CPU an image costs about a fifth less in a batch than alone.
+_WORTH_A_BATCH = 0.8
 
 
 class Network:
@@ -78,7 +80,7 @@ class Network:
 class Predictor:
     """Probabilities of images, in batches where the model can take them.
 
-    Few images are run one by one; the last batch is filled up with copies of its last image.
+    A few images are run one by one; the last batch is filled up with copies of its last image where that is cheaper.
 
     Args:
         model: the plain model.
@@ -107,7 +109,7 @@ class Predictor:
         rows, start = [], 0
         while start < len(images):
             network = self._one
-            if self._many is not None and 2 * (len(images) - start) > self._many.batch:
+            if self._many is not None and len(images) - start >= _WORTH_A_BATCH * self._many.batch:
                 network = self._many
             part = images[start : start + network.batch]
             rows.append(self._read(network(_filled(part, network.batch)))[: len(part)])

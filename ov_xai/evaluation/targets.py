@@ -107,7 +107,7 @@ class Chooser:
             if self._is_explained(item.index):
                 found.setdefault(item.index, []).extend([] if item.box is None else [item.box])
         if self._annotations is None:
-            boxes = {index: _in_input(own, explanation.placement) for index, own in found.items()}
+            boxes = {index: to_input(own, explanation.placement) for index, own in found.items()}
         else:
             boxes = {index: self._boxes(path, index, explanation.placement) for index in found}
         return Sample(path, tuple(Target(index, own) for index, own in boxes.items()))
@@ -119,7 +119,7 @@ class Chooser:
 
     def _boxes(self, path: Path, index: int, placement: Placement) -> tuple[BoxXYXY, ...]:
         label = _folded(label_of(self._subject.labels, index))
-        return _in_input([box.xyxy for box in self.annotated(path) or () if _folded(box.label) == label], placement)
+        return to_input([box.xyxy for box in self.annotated(path) or () if _folded(box.label) == label], placement)
 
 
 def look(subject: Subject, data: Path, annotations: Annotations | None, options: EvaluationOptions) -> Iterator[Look]:
@@ -166,7 +166,7 @@ def image_paths(data: Path, limit: int | None) -> Iterable[Path]:
     return (file.path for file in islice(find_images(data), limit))
 
 
-def _in_input(boxes: Sequence[BoxXYXY], placement: Placement) -> tuple[BoxXYXY, ...]:
+def to_input(boxes: Sequence[BoxXYXY], placement: Placement) -> tuple[BoxXYXY, ...]:
     """Return boxes in pixels of the photo as boxes in pixels of the input, without those that it does not show."""
     x0, y0, x1, y1 = placement.source_xyxy
     left, top, right, bottom = placement.content_xyxy
