@@ -17,16 +17,15 @@ def facts_of(
         "input": subject.preprocessing.describe().removeprefix("preprocessing: "),
         "explained": _explained(subject, options),
     }
-    if any(METRICS[name].needs & {Need.SCORE} for name in metrics):
-        facts["inference"] = (
-            f"{subject.device}, f32, up to {subject.predict.batch if subject.predict else 1} images at once"
-        )
+    if subject.predict is not None:
+        facts["inference"] = f"{subject.device}, f32, up to {subject.predict.batch} images at once"
     if INSERTION in metrics:
         facts["insertion"] = f"{options.steps} steps, from the blurred image to the image"
     if DELETION in metrics:
         facts["deletion"] = f"{options.steps} steps, from the image to {_zero(subject)}"
-    if POINTING_GAME in metrics:
+    if any(Need.BOXES in METRICS[name].needs for name in metrics):
         facts["boxes"] = f"annotated in {len(found.annotated)} images" if annotated else "those the model detects"
+    if POINTING_GAME in metrics:
         facts["tolerance"] = f"{options.tolerance:g} pixels of the input"
     facts["seed"] = str(options.seed)
     facts["ov-xai"] = __version__
