@@ -12,6 +12,7 @@ from openvino.preprocess import PrePostProcessor
 
 from ov_xai.errors import DeviceError, InputError
 from ov_xai.graph.trial import EXACT
+from ov_xai.runtime.device import compile_for
 from ov_xai.runtime.preprocessing import Preprocessing
 
 Array = npt.NDArray[Any]
@@ -49,11 +50,7 @@ class Network:
             _set_batch(prepared, preprocessing, batch)
         self._bytes = prepared.inputs[self._position].get_element_type() == ov.Type.u8
         prepared = _in_own_units(prepared, preprocessing, self._bytes)
-        try:
-            self._compiled = ov.Core().compile_model(prepared, device.upper(), EXACT)
-        except RuntimeError as error:
-            detail = _last_line(error)
-            raise DeviceError(f"Device '{device}' cannot run the model at f32: {detail}. Try --device CPU.") from error
+        self._compiled = compile_for(prepared, device, EXACT)
         self.batch = batch
         self.outputs = {name: index for index, port in enumerate(self._compiled.outputs) for name in port.get_names()}
 

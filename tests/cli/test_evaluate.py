@@ -139,6 +139,14 @@ def test_labels_and_classes_are_taken_from_the_caller(folder, capsys):
     assert "among blau" in capsys.readouterr().out
 
 
+def test_the_way_a_photo_is_resized_is_taken_from_the_caller(folder, capsys):
+    for resize in ("standard", "fit_to_window", "fit_to_window_letterbox", "crop"):
+        assert evaluate("--resize", resize, "--input-color", "BGR", "--metrics", "sparsity", "--limit", "1") == 0
+        assert re.search(
+            rf"resize {resize}( of 1)? to 8x8 \(given\), input color bgr \(given\)", capsys.readouterr().out
+        )
+
+
 CASES = [
     ("--metrics insertoin", 2, "insertion"),
     ("--methods eigencamm", 2, "eigen"),
