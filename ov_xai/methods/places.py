@@ -38,30 +38,35 @@ def _grid_alone(emit: Emitter, target: Candidate, values: ov.Output) -> ov.Outpu
 
 def mean_over_channels(emit: Emitter, matrix: ov.Output) -> ov.Output:
     """Return the mean of [N, P, C] over its channels, [N, P]."""
-    return emit.squeeze(emit.matmul(matrix, _shares(emit, emit.extents(matrix, 2), matrix)), 2)
+    channels = emit.extents(matrix, 2)
+    return emit.squeeze(emit.matmul(matrix, _column(emit, _share(emit, channels, matrix), channels)), 2)
 
 
 def mean_over_places(emit: Emitter, target: Candidate, height: ov.Output, width: ov.Output) -> ov.Output:
     """Return the mean of the target over its places, [N, C].
 
-    First over rows, then over columns: FP16 holds 1/h and 1/w, but not 1/P of a large grid.
+    FP16 holds 1/h and 1/w, but not 1/P of a large grid: places are divided by w, and then summed in parts of 1/h.
     """
-    rows = emit.reshape(places_by_channels(emit, target), 0, height, -1)  # (N, h, w C)
-    means = emit.matmul(rows, _shares(emit, height, rows), transpose_a=True)  # (N, w C, 1)
-    columns = emit.reshape(means, 0, width, -1)  # (N, w, C)
-    return emit.squeeze(emit.matmul(columns, _shares(emit, width, columns), transpose_a=True), 2)
+    matrix = places_by_channels(emit, target)  # (N, P, C)
+    divided = emit.multiply(matrix, _share(emit, width, matrix))
+    column = _column(emit, _share(emit, height, matrix), emit.multiply(height, width))
+    return emit.squeeze(emit.matmul(divided, column, transpose_a=True), 2)
 
 
-def _shares(emit: Emitter, count: ov.Output, like: ov.Output) -> ov.Output:
-    """Return 1/n as many times as `count`, an i64 vector of one element, says: [n, 1].
+def _share(emit: Emitter, count: ov.Output, like: ov.Output) -> ov.Output:
+    """Return 1/n of a count n, an i64 vector of one element."""
+    return emit.divide(emit.like(1, like), emit.convert(count, like.get_element_type()))
 
-    A product with it stands for a mean: at BF16 and FP16 the CPU plugin keeps everything between the last product and
-    an output in FP32, so an output that is reached from the target without one would change the precision of the target
-    itself, and with it the predictions. The shares are the right factor: that one counts as weights, and where the
+
+def _column(emit: Emitter, value: ov.Output, count: ov.Output) -> ov.Output:
+    """Return a value as many times as `count`, an i64 vector of one element, says: [n, 1].
+
+    A product with it stands for a sum: at BF16 and FP16 the CPU plugin keeps everything between the last product and
+    an output in FP32, so an output that is reached from the target without one would change the precision of the
+    target itself, and with it the predictions. It has to be the right factor: that one counts as weights, and where the
     weights of INT8 models are rounded activations, the layer before would be fused differently.
     """
-    share = emit.divide(emit.like(1, like), emit.convert(count, like.get_element_type()))
-    return emit.broadcast(share, emit.concat([count, emit.ints(1)], 0))
+    return emit.broadcast(value, emit.concat([count, emit.ints(1)], 0))
 
 
 def as_grid(emit: Emitter, maps: ov.Output, height: ov.Output, width: ov.Output) -> ov.Output:
