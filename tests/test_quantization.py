@@ -29,7 +29,7 @@ from ov_xai.quantization.quantizing import QuantizationOptions, run_quantization
 from tests.conftest import ROOT
 from tests.detectors import FORMS
 from tests.helpers import run
-from tests.models import CLASSES, CLOSED_FORM, HEIGHT, MOSAIC, WIDTH, backbone, classifier, head_mean, model_of
+from tests.models import CHANNELS, CLASSES, CLOSED_FORM, HEIGHT, MOSAIC, WIDTH, classifier, head_mean, model_of, weights
 from tests.transformers import TRANSFORMERS
 
 PHOTOS = ROOT / "data" / "photos"
@@ -136,7 +136,7 @@ def test_the_same_input_gives_the_same_bytes(tmp_path):
 
 
 def test_weights_become_eight_bits_and_nothing_becomes_half_precision():
-    types = {node.get_element_type() for node in plain_int8("efficientnet_lite0").get_ops()}
+    types = {node.get_element_type() for node in quantize(classifier("two_dense"), NOISE).get_ops()}
     assert ov.Type.i8 in types
     assert ov.Type.f16 not in types
 
@@ -236,24 +236,23 @@ def test_any_batch_is_calibrated(batch):
 
 
 def test_a_dynamic_size_is_calibrated_with_photos_of_any_size():
-    model = model_of(*_dynamic())
+    image, features = dynamic_backbone()
+    model = model_of(image, head_mean(features))
     result = quantize(insert(model), [noise_image(0), noise_image(1, (12, 20)), noise_image(2, (16, 8))])
     assert result.input(0).get_partial_shape() == ov.PartialShape([1, 3, -1, -1])
     assert run(result, [np.zeros((1, 3, 12, 20), np.float32)])[1].shape == (1, CLASSES, 6, 10)
 
 
-def _dynamic():
-    image, features = backbone()
-    image.set_partial_shape(ov.PartialShape([1, 3, -1, -1]))
-    return image, head_mean(features)
+def dynamic_backbone():
+    image = ops.parameter(ov.PartialShape([1, 3, -1, -1]), np.float32, name="image")
+    features = ops.relu(ops.convolution(image, weights(CHANNELS, 3, 2, 2), [2, 2], [0, 0], [0, 0], [1, 1]))
+    return image, features
 
 
 def test_photos_that_do_not_fit_a_dynamic_size_are_told():
-    image, features = backbone()
-    logits = ops.add(head_mean(features), ops.constant(np.zeros((1, CLASSES), np.float32)))
-    fixed = ops.reduce_sum(ops.multiply(features, ops.constant(np.ones((1, 1, HEIGHT, WIDTH), np.float32))), [1, 2, 3])
-    image.set_partial_shape(ov.PartialShape([1, 3, -1, -1]))
-    model = model_of(image, ops.add(logits, ops.unsqueeze(fixed, 1)))
+    image, features = dynamic_backbone()
+    fixed = ops.add(features, weights(1, CHANNELS, HEIGHT, WIDTH))
+    model = model_of(image, head_mean(fixed))
     with pytest.raises(UnsupportedModelError, match=r"NNCF cannot quantise.*reshape"):
         quantize(model, [noise_image(0, (32, 48))])
 
@@ -320,6 +319,17 @@ def test_the_model_that_is_given_is_left_as_it_is():
     assert source_digest(model) == before
 
 
+def test_layers_can_stay_exact():
+    model = classifier("two_dense")
+    layer = next(node.get_friendly_name() for node in model.get_ordered_ops() if node.get_type_name() == "Convolution")
+    patched = quantize(insert(model), NOISE, exact_layers=[layer], accurate_bias=True)
+    convolution = GraphView(patched).find(layer)
+    assert convolution.input_value(1).get_node().get_type_name() == "Constant"
+    assert_same_predictions(quantize(model, NOISE, exact_layers=[layer], accurate_bias=True), patched, NOISE)
+    with pytest.raises(ModelMismatchError, match=r"'conv_9' does not exist.*MatMul|'conv_9' does not exist.*Conv"):
+        quantize(model, NOISE, exact_layers=["conv_9"])
+
+
 @pytest.mark.parametrize("preset", ["performance", "mixed"])
 def test_the_preset_reaches_nncf(preset):
     result = quantize(classifier("mean"), NOISE, preset=preset)
@@ -357,7 +367,7 @@ def test_validation_measures_the_accuracy(tmp_path):
 
 def test_layers_stay_exact_until_the_accuracy_is_kept(tmp_path):
     """Photos near a border between two classes flip with any rounding; without a drop allowed, rounding must go."""
-    model = classifier("two_dense")
+    model = classifier("max")
     photos = _near_a_border(model)
     labelled(tmp_path, model, [str(index) for index in range(CLASSES)], photos)
     free = run_quantization(model, photos, QuantizationOptions(max_drop=1), validation=tmp_path)
@@ -375,8 +385,8 @@ def _near_a_border(model):
         return int(np.array(compiled(list(feed(photo).values()))[0]).argmax())
 
     found = []
-    for seed in range(6):
-        low, high = noise_image(seed).astype(int), noise_image(seed + 100).astype(int)
+    ends = np.stack(shades(60)).astype(int)
+    for low, high in zip(ends[:30], ends[30:], strict=True):
         steps = [np.rint(low + (high - low) * part / 200).astype(np.uint8) for part in range(201)]
         labels = [label(step) for step in steps]
         for index in range(200):
@@ -448,7 +458,7 @@ def test_nncf_is_loaded_when_it_is_used():
 
 REPORTING = """
 import sys
-import openvino_telemetry
+import openvino, openvino_telemetry
 calls = []
 for name in ("start_session", "send_event", "end_session"):
     setattr(openvino_telemetry.Telemetry, name, lambda *_, name=name, **__: calls.append(name))

@@ -44,6 +44,8 @@ from ov_xai.request import InsertionRequest
     type=click.Choice([preset.value for preset in Preset], case_sensitive=False),
     help="Symmetric activations, or asymmetric ones.  [default: mixed for transformers, else performance]",
 )
+@click.option("--exact-layer", "exact_layers", multiple=True, metavar="NAME", help="Layer left in floating point.")
+@click.option("--accurate-bias", is_flag=True, help="Correct biases layer by layer; slower to quantise, not to run.")
 @preprocessing_options
 @click.option("--insert", "insert_branch", is_flag=True, help="Insert maps; into a plain model too.")
 @insertion_options
@@ -57,6 +59,8 @@ def quantize(
     max_drop: float,
     subset_size: int,
     preset: str | None,
+    exact_layers: tuple[str, ...],
+    accurate_bias: bool,
     mean: str | None,
     scale: str | None,
     resize: str | None,
@@ -77,6 +81,8 @@ def quantize(
         preset=None if preset is None else Preset(preset.lower()),
         subset_size=subset_size,
         max_drop=max_drop,
+        exact_layers=exact_layers,
+        accurate_bias=accurate_bias,
         overrides=make_overrides(mean, scale, resize, input_color),
     )
     with tqdm(unit="img", desc="calibrating", disable=not sys.stderr.isatty(), file=sys.stderr) as bar:

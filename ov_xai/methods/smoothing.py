@@ -21,6 +21,11 @@ from ov_xai.graph.view import is_weight
 _MARK = "/nncf_smooth_quant"
 
 
+def is_smoothing(node: ov.Node) -> bool:
+    """Return whether a node is the product that SmoothQuant put before a layer."""
+    return node.get_type_name() == "Multiply" and bool(node.get_friendly_name().endswith(_MARK))
+
+
 def unsmoothed(emit: Emitter, values: ov.Output, source: ov.Output) -> ov.Output:
     """Return values divided by the scale that quantisation gave their channels; as they are where there is none.
 
@@ -32,7 +37,7 @@ def unsmoothed(emit: Emitter, values: ov.Output, source: ov.Output) -> ov.Output
     node = source.get_node()
     if node.get_type_name() in ROUNDING_OPS:
         node = node.input_value(0).get_node()
-    if node.get_type_name() != "Multiply" or not node.get_friendly_name().endswith(_MARK):
+    if not is_smoothing(node):
         return values
     scale = next((factor for factor in node.input_values() if is_weight(factor)), None)
     return values if scale is None else emit.divide(values, emit.private(scale))

@@ -61,7 +61,9 @@ def quantized(
     *,
     preset: Preset | None,
     transformer: bool,
-    control: Control | None,
+    exact_layers: Sequence[str] = (),
+    accurate_bias: bool = False,
+    control: Control | None = None,
 ) -> ov.Model:
     """Return a quantised copy of a model; the same input gives the same names and bytes.
 
@@ -71,6 +73,8 @@ def quantized(
         feed: makes the input of the model of a photo.
         preset: None for NNCF's choice: `mixed` for transformers, else `performance`.
         transformer: treat what surrounds attention the way NNCF does in transformers.
+        exact_layers: friendly names of layers that stay in floating point.
+        accurate_bias: correct biases layer by layer, on the activations of the quantised layers before.
         control: what keeps the accuracy; None quantises every layer.
 
     Raises:
@@ -83,6 +87,8 @@ def quantized(
             "subset_size": len(photos),
             "preset": None if preset is None else nncf.QuantizationPreset(preset.value),
             "model_type": nncf.ModelType.TRANSFORMER if transformer else None,
+            "fast_bias_correction": not accurate_bias,
+            "ignored_scope": nncf.IgnoredScope(names=sorted(exact_layers)) if exact_layers else None,
         }
         data = nncf.Dataset(photos, feed)
         try:

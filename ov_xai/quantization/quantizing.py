@@ -6,8 +6,9 @@ quantised model, bit for bit.
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,11 +21,12 @@ from ov_xai.analysis.dissection import dissect
 from ov_xai.cards import shipped_cards
 from ov_xai.errors import ModelMismatchError, RequestError, SelfCheckError, UnsupportedModelError
 from ov_xai.graph.io import read_model
-from ov_xai.graph.kinds import ROUNDING_OPS
+from ov_xai.graph.kinds import LEARNED_OPS, ROUNDING_OPS
 from ov_xai.graph.manifest import read_manifest
 from ov_xai.graph.model_info import read_labels
 from ov_xai.graph.view import GraphView, is_weight
 from ov_xai.insertion import Source, insert, remove
+from ov_xai.methods.smoothing import is_smoothing
 from ov_xai.quantization.calibration import Feeder, Photos, counted, find_photos
 from ov_xai.quantization.engine import Control, Preset, quantized, require_nncf
 from ov_xai.quantization.validation import TopOne, Validation, compiled_accuracy, read_validation
@@ -46,12 +48,16 @@ class QuantizationOptions:
         preset: `performance` (symmetric activations) or `mixed`; None for `mixed` in transformers, else `performance`.
         subset_size: at most this many photos are used for calibration, spread evenly over those given.
         max_drop: with a validation folder, how much top-1 accuracy may be lost, 0..1.
+        exact_layers: friendly or tensor names of layers that stay in floating point.
+        accurate_bias: correct biases layer by layer: takes longer to quantise, and no longer to run.
         overrides: what differs from the preprocessing in the model's own `model_info`.
     """
 
     preset: Preset | None = None
     subset_size: int = SUBSET_SIZE
     max_drop: float = 0.01
+    exact_layers: Sequence[str] = ()
+    accurate_bias: bool = False
     overrides: Overrides | None = None
 
     def __post_init__(self) -> None:
@@ -165,6 +171,8 @@ def run_quantization(
         counted(feed, notify),
         preset=options.preset,
         transformer=transformer,
+        exact_layers=_named_layers(source, options.exact_layers),
+        accurate_bias=options.accurate_bias,
         control=control,
     )
     accuracy = None
@@ -182,17 +190,37 @@ def run_quantization(
     )
 
 
+def _named_layers(model: ov.Model, names: Sequence[str]) -> list[str]:
+    """Return the friendly names of layers.
+
+    Raises:
+        ModelMismatchError: a layer does not exist.
+    """
+    view = GraphView(model)
+    found = []
+    for name in names:
+        node = view.find(name)
+        if node is None:
+            layers = [item.get_friendly_name() for item in view.ops if item.get_type_name() in LEARNED_OPS]
+            close = difflib.get_close_matches(name, layers, n=3, cutoff=0.3) or layers[:3]
+            raise ModelMismatchError(
+                f"Layer '{name}' does not exist; expected a friendly name or tensor name, such as {', '.join(close)}."
+            )
+        found.append(str(node.get_friendly_name()))
+    return found
+
+
 def _roundings(model: ov.Model) -> list[ov.Node]:
     """Return the nodes that round activations."""
-    kinds = ROUNDING_OPS
-    return [node for node in model.get_ops() if node.get_type_name() in kinds and not is_weight(node.input_value(0))]
+    found = (node for node in model.get_ordered_ops() if node.get_type_name() in ROUNDING_OPS)
+    return [node for node in found if not is_weight(node.input_value(0))]
 
 
 def _refuse_quantised(model: ov.Model) -> None:
     found = _roundings(model)
     if found:
         raise ModelMismatchError(
-            f"The model is quantised already: {len(found)} nodes round activations, such as "
+            f"The model is quantised already: activations are rounded in {len(found)} places, the first at "
             f"'{found[0].get_friendly_name()}'. Quantise the floating-point model; `ov-xai insert` patches this one as "
             "it is."
         )
@@ -228,9 +256,12 @@ def _patched(model: ov.Model, request: InsertionRequest) -> ov.Model:
 
 
 def _rounded_name(view: GraphView, name: str) -> str | None:
-    """Return the name of the only op that reads a layer, when it rounds it."""
+    """Return the name of the only op that reads a layer, when it rounds it; SmoothQuant may stand between them."""
     node = view.find(name)
-    users = [] if node is None else view.ordered(view.users(node))
-    if len(users) != 1 or users[0].get_type_name() not in ROUNDING_OPS:
-        return None
-    return str(users[0].get_friendly_name())
+    while node is not None:
+        users = view.ordered(view.users(node))
+        node = users[0] if len(users) == 1 else None
+        if node is not None and node.get_type_name() in ROUNDING_OPS:
+            return str(node.get_friendly_name())
+        node = node if node is not None and is_smoothing(node) else None
+    return None

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import openvino as ov
 
 from ov_xai.errors import InputError, ModelMismatchError
+from ov_xai.graph.trial import EXACT
 from ov_xai.quantization.calibration import Feeder, find_photos
 from ov_xai.runtime.images import natural_key
 from ov_xai.runtime.labels import distinct_labels, find_classes, numbered_labels, require_count
@@ -114,5 +115,5 @@ class TopOne:
 
 
 def compiled_accuracy(model: ov.Model, measure: Callable[..., tuple[float, Any]], items: Sequence[Labelled]) -> float:
-    """Return the top-1 accuracy of a model, 0..1."""
-    return measure(ov.Core().compile_model(model, "CPU"), items)[0]
+    """Return the top-1 accuracy of a model, 0..1, in the precision that NNCF measures it in."""
+    return measure(ov.Core().compile_model(model, "CPU", EXACT), items)[0]
