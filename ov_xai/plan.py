@@ -46,7 +46,7 @@ class ClassifierPlan(BasePlan):
     Attributes:
         mask: neighbourhood kept around a place.
         score: what a class-wise map explains.
-        activation: applied to the logits of every mask; NONE for `logit`.
+        activation: what makes probabilities of logits; NONE for `logit`, which has no use for them.
         rounded: round activations where a quantised model does. Where attention reads the target, a place among
             hundreds moves them by less than one level, and the map would show the rounding.
     """

@@ -34,10 +34,11 @@ class Mask(str, Enum):
 
 
 class Score(str, Enum):
-    """What a class-wise map explains."""
+    """What a class-wise map explains; `contrast` is what speaks for a class and not for its rivals."""
 
     LOGIT = "logit"
     PROBABILITY = "probability"
+    CONTRAST = "contrast"
 
 
 class Combine(str, Enum):

@@ -368,6 +368,7 @@ ARCHITECTURES = {
 
 
 @pytest.mark.zoo
+@pytest.mark.slow
 @pytest.mark.parametrize("request_", [{}, *PER_IMAGE], ids=["class-wise", "activation-map", "eigen-cam"])
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_architectures(name, request_, zoo):

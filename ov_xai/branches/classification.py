@@ -6,12 +6,13 @@ import openvino as ov
 
 from ov_xai.analysis.attention import is_attention
 from ov_xai.analysis.classifier import Classifier
-from ov_xai.analysis.scores import classifier_input
+from ov_xai.analysis.scores import Activation, classifier_input
 from ov_xai.branches.branch import Branch, grid_extents, maps_per_image, spatial_mean
 from ov_xai.errors import UnsupportedModelError
 from ov_xai.graph.emit import Emitter
 from ov_xai.graph.kinds import DECISION_OPS
 from ov_xai.graph.view import node_key, sizes
+from ov_xai.methods.contrast import contrast
 from ov_xai.methods.maps import RawMaps
 from ov_xai.methods.recipro_cam import recipro_cam
 from ov_xai.methods.smoothing import unsmoothed
@@ -20,7 +21,7 @@ from ov_xai.perturbation.context import ClassSubset, Context
 from ov_xai.perturbation.masks import MaskMatrix
 from ov_xai.perturbation.replay import head_nodes
 from ov_xai.plan import ClassifierPlan
-from ov_xai.request import Method, Normalise
+from ov_xai.request import Method, Normalise, Score
 
 
 def classifier_branch(emit: Emitter, anatomy: Classifier, plan: ClassifierPlan) -> Branch:
@@ -67,6 +68,9 @@ def _class_wise(emit: Emitter, anatomy: Classifier, plan: ClassifierPlan) -> tup
     head = head_nodes(anatomy.view, target.output, scores.logits)
     if plan.top_k is not None:
         ctx.subset = _choose_classes(emit, anatomy, plan, ctx, head)
+    if plan.score is Score.CONTRAST:
+        raw = contrast(head, scores.logits, scores.probabilities, scores.classes, ctx, activation=plan.activation)
+        return raw, ctx.subset
     raw = recipro_cam(
         head,
         scores.logits,
@@ -87,7 +91,7 @@ def _choose_classes(
     flat = emit.reshape(best, -1, scores.classes)
     _, indices = emit.top_k(flat, plan.top_k or 1, 1)
     affected = {node_key(node) for node in head} | {node_key(anatomy.target.output.get_node())}
-    separable = plan.activation.value != "softmax"
+    separable = plan.activation is not Activation.SOFTMAX and plan.score is not Score.CONTRAST
     tail = find_class_tail(scores.logits, scores.classes, affected, ctx) if separable else None
     nodes, entries = (tail.nodes, tail.entries) if tail is not None else (frozenset(), frozenset())
     return ClassSubset(indices, plan.top_k or 1, scores.classes, nodes, entries)

@@ -22,7 +22,6 @@ from ov_xai.selfcheck.perturbation import (
     MAP_TOLERANCE,
     OWN_ROUNDING,
     Head,
-    activate,
     check_perturbation,
 )
 from ov_xai.selfcheck.probabilities import ROUNDING, TOLERANCE, class_maps
@@ -76,13 +75,14 @@ def _scaled_scores(subject: Subject, anatomy: Classifier, plan: ClassifierPlan) 
     maps, classes = head.maps(target)
     chosen, places = _sampled(maps)
     width = maps.shape[-1]
-    literal = []
+    literal: list[Array] = []
+    sizes: list[Array] = []
     for y, x in (divmod(place, width) for place in places):
-        scores = activate(head.logits(target * head.mask(plan.mask, target.shape, y, x)), plan.activation)
-        literal.append(scores if classes is None else np.take_along_axis(scores, classes, 1))
-    expected = np.stack(literal, axis=-1)[:, chosen]  # (N, maps, places)
+        for values, kept in zip(head.scores(target, plan, y, x), (literal, sizes), strict=True):
+            kept.append(values if classes is None else np.take_along_axis(values, classes, 1))
+    expected, size = (np.stack(values, axis=-1)[:, chosen] for values in (literal, sizes))  # (N, maps, places)
     found = maps.reshape(*maps.shape[:2], -1)[:, chosen][:, :, places]
-    return _compare_levels(found, expected, places, width)
+    return _compare_levels(found, expected, size, places, width)
 
 
 def _sampled(maps: Array) -> tuple[list[int], list[int]]:
@@ -97,10 +97,12 @@ def _sampled(maps: Array) -> tuple[list[int], list[int]]:
     return chosen, sorted(places)
 
 
-def _compare_levels(found: Array, expected: Array, places: list[int], width: int) -> Finding:
-    """Compare levels with scores, [N, maps, places]; a map may be off by the rounding of its scores and one level."""
+def _compare_levels(found: Array, expected: Array, size: Array, places: list[int], width: int) -> Finding:
+    """Compare levels with scores, [N, maps, places]; a map may be off by the rounding of its scores and one level.
+
+    Rounding is relative to `size`, the numbers that the scores are computed from.
+    """
     values = expected.astype(np.float64)
-    size = np.abs(values)
     span = np.ptp(values, axis=-1, keepdims=True)
     noise = OWN_ROUNDING * size + LARGEST_ROUNDING * size.max()
     known = (span > 64 * noise.max(axis=-1, keepdims=True))[..., 0]

@@ -47,18 +47,25 @@ def recipro_cam(
     Raises:
         UnsupportedModelError: neither a closed form nor the literal mosaic can be built.
     """
-    rows, strategy, reason = _rows(head, logits, classes, ctx)
+    rows, strategy, reason = perturbed_rows(head, logits, classes, ctx)
     if activation is not Activation.NONE:
         rows = _activated(ctx.settle(rows), activation, ctx.emit)
     elif scale_free:
         rows = Rows(ctx.smoothed(rows).values, rows.order, rows.channels)
-    values = _grid(ctx.settle(rows), ctx)
+    values = as_maps(ctx.settle(rows), ctx)
     if ctx.subset is not None and rows.channels != ctx.subset.count:
         values = ctx.emit.gather_per_image(values, ctx.subset.indices)
     return RawMaps(values, strategy, reason)
 
 
-def _rows(head: list[ov.Node], logits: ov.Output, classes: int, ctx: Context) -> tuple[Rows, Strategy, str | None]:
+def perturbed_rows(
+    head: list[ov.Node], logits: ov.Output, classes: int, ctx: Context
+) -> tuple[Rows, Strategy, str | None]:
+    """Return the logits of every masked copy, how they are evaluated, and why not in closed form.
+
+    Raises:
+        UnsupportedModelError: neither a closed form nor the literal mosaic can be built.
+    """
     with ctx.emit.scope("closed_form"):
         rows = replay(head, logits, ctx)
     if isinstance(rows, Rows):
@@ -81,8 +88,8 @@ def _activated(rows: Rows, activation: Activation, emit: Emitter) -> Rows:
     return Rows(emit.softmax(rows.values, 1 if rows.order is Order.FIRST else 2), rows.order, rows.channels)
 
 
-def _grid(rows: Rows, ctx: Context) -> ov.Output:
-    """Return rows as [N, K, h, w]."""
+def as_maps(rows: Rows, ctx: Context) -> ov.Output:
+    """Return settled rows as [N, K, h, w]."""
     if rows.order is Order.FIRST:
         return rows.values
     turned = ctx.emit.transpose(rows.values, 0, 2, 1)

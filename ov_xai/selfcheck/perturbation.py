@@ -28,7 +28,7 @@ from ov_xai.graph.trial import (
 from ov_xai.graph.view import sizes
 from ov_xai.perturbation.replay import head_nodes
 from ov_xai.plan import ClassifierPlan
-from ov_xai.request import Mask, Method
+from ov_xai.request import Mask, Method, Score
 
 Array = npt.NDArray[Any]
 
@@ -71,12 +71,11 @@ def check_perturbation(probe: ov.Model, anatomy: Classifier, plan: ClassifierPla
     seen: list[Array] = []
     for place in places:
         y, x = divmod(int(place), width)
-        literal = activate(head.logits(target * head.mask(plan.mask, target.shape, y, x)), plan.activation)
+        literal, size = head.scores(target, plan, y, x)
         seen.append(literal)
         if classes is not None:
-            literal = np.take_along_axis(literal, classes, 1)
+            literal, size = (np.take_along_axis(values, classes, 1) for values in (literal, size))
         gap = np.abs(maps[:, :, y, x] - literal)
-        size = np.abs(literal)
         allowed = MAP_TOLERANCE * span + OWN_ROUNDING * size + LARGEST_ROUNDING * size.max()
         if not np.all(gap <= allowed):
             worst = float(np.max(gap / np.maximum(span, 1e-12)))
@@ -168,9 +167,29 @@ class Head:
         """Return the logits [N, K]."""
         return self._run(target)[0].reshape(-1, self._classes)
 
+    def scores(self, target: Array, plan: ClassifierPlan, y: int, x: int) -> tuple[Array, Array]:
+        """Return what a map should hold at place (y, x), and the size of the numbers it is computed from.
+
+        Both are [N, K]: the scores of a masked target, or what they differ by.
+        """
+        logits = self.logits(target * self.mask(plan.mask, target.shape, y, x))
+        if plan.score is not Score.CONTRAST:
+            scores = activate(logits, plan.activation)
+            return scores, np.abs(scores)
+        blank = self.logits(target * self.blank(target.shape))
+        moved, size = logits - blank, np.abs(logits) + np.abs(blank)
+        if plan.activation is Activation.SOFTMAX:
+            prediction = activate(self.logits(target), Activation.SOFTMAX)
+            moved = moved - (moved * prediction).sum(1, keepdims=True)
+            size = size + (size * prediction).sum(1, keepdims=True)
+        return np.asarray(np.maximum(moved, 0)), np.asarray(size)
+
+    def blank(self, shape: tuple[int, ...]) -> Array:
+        """Return the mask that keeps no place, broadcastable against the target."""
+        return self._weights(np.zeros(_grid_of(self._layout, shape), np.float32), shape)
+
     def mask(self, mask: Mask, shape: tuple[int, ...], y: int, x: int) -> Array:
         """Return M_p for place (y, x), broadcastable against the target."""
-        places = place_axes(self._layout)
         height, width = _grid_of(self._layout, shape)
         picture = np.zeros((height, width), np.float32)
         weights = {Mask.PIXEL: {0: 1.0}, Mask.GAUSSIAN: {0: 0.5, 1: 0.25}}[mask]
@@ -178,6 +197,11 @@ class Head:
             for dx in (-1, 0, 1):
                 if 0 <= y + dy < height and 0 <= x + dx < width:
                     picture[y + dy, x + dx] = weights.get(abs(dy), 0.0) * weights.get(abs(dx), 0.0)
+        return self._weights(picture, shape)
+
+    def _weights(self, picture: Array, shape: tuple[int, ...]) -> Array:
+        """Return the weight of each place of a target [h, w], and 1 for tokens beside the grid."""
+        places = place_axes(self._layout)
         broadcast = [shape[axis] if axis in places else 1 for axis in range(len(shape))]
         if len(places) > 1:
             return picture.reshape(broadcast)

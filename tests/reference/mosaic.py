@@ -7,7 +7,8 @@ from openvino import opset13 as ops
 F32 = {"INFERENCE_PRECISION_HINT": "f32"}
 #: The plugin rounds what is multiplied by 8-bit weights unless it is told not to.
 NO_ROUNDING = {"DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"}
-PROFILES = {"pixel": {0: 1.0}, "gaussian": {0: 0.5, 1: 0.25}}
+#: What is kept of a place and its neighbours; "blank" keeps nothing.
+PROFILES = {"pixel": {0: 1.0}, "gaussian": {0: 0.5, 1: 0.25}, "blank": {}}
 
 
 def mask_pictures(kind, height, width):
@@ -109,6 +110,21 @@ def maps_from_logits(logits, grid, activation=None):
     if activation == "sigmoid":
         scores = 1 / (1 + np.exp(-scores))
     return scores.transpose(1, 2, 0).reshape(scores.shape[1], scores.shape[2], *grid)
+
+
+def contrast_from_logits(logits, blank, prediction, grid):
+    """Return contrast maps [N, K, h, w].
+
+    Args:
+        logits: of every mask, [P, N, K].
+        blank: of the mask that keeps nothing, [N, K].
+        prediction: probabilities of the whole image, [N, K]; None where classes have no rivals.
+        grid: rows and columns.
+    """
+    moved = logits.astype(np.float64) - blank
+    if prediction is not None:
+        moved -= (prediction * moved).sum(-1, keepdims=True)
+    return maps_from_logits(np.maximum(moved, 0), grid)
 
 
 def to_u8(maps):
