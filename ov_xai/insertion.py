@@ -27,7 +27,7 @@ from ov_xai.graph.model_info import write_labels
 from ov_xai.graph.outputs import FEATURE_VECTOR, SALIENCY_CLASSES, SALIENCY_MAP
 from ov_xai.label_ids import LabelIds
 from ov_xai.methods.maps import RawMaps, normalised
-from ov_xai.plan import ClassifierPlan, DetectorPlan, Plan, make_plan
+from ov_xai.plan import ClassifierPlan, DetectorPlan, Plan, make_plan, rounds
 from ov_xai.readout import find_readout
 from ov_xai.request import InsertionRequest, Normalise, Score, as_request
 from ov_xai.selfcheck import check_maps, check_outputs
@@ -109,7 +109,7 @@ def _checked(original: ov.Model, request: InsertionRequest, done: Patched) -> tu
     Where a detector's outputs change because the branch reads its scores, they are read behind a product.
     """
     try:
-        check_maps(_probe(original, request, done.plan), done.anatomy, done.plan)
+        done = _with_checked_maps(original, request, done)
         if not isinstance(done.plan, DetectorPlan) or done.plan.head is None or done.plan.apart:
             return done, check_outputs(original, done.model)
         with suppress(SelfCheckError):
@@ -122,6 +122,27 @@ def _checked(original: ov.Model, request: InsertionRequest, done: Patched) -> tu
             f"The model cannot be run on a random input, so the branch cannot be checked: {_end_of(error)}",
             remedy="A model of dynamic size may fit few sizes only: fix it first with `ov.Model.reshape`.",
         ) from error
+
+
+def _with_checked_maps(original: ov.Model, request: InsertionRequest, done: Patched) -> Patched:
+    """Check the maps and return the model.
+
+    In another order of summation activations of a quantised model may be rounded to the next level; where the maps
+    are so flat that it shows, the masked runs leave rounding out.
+    """
+    try:
+        check_maps(_probe(original, request, done.plan), done.anatomy, done.plan)
+        return done
+    except SelfCheckError:
+        if not isinstance(done.anatomy, Classifier) or not rounds(done.anatomy) or not _rounded(done.plan):
+            raise
+    again = patch(original, request, rounded=False)
+    check_maps(_probe(original, request, again.plan), again.anatomy, again.plan)
+    return again
+
+
+def _rounded(plan: Plan) -> bool:
+    return not isinstance(plan, ClassifierPlan) or plan.rounded
 
 
 def remove(model: Source, *, safe: bool = False) -> ov.Model:
@@ -152,7 +173,12 @@ def save(model: ov.Model, path: str | os.PathLike[str]) -> None:
 
 
 def patch(
-    original: ov.Model, request: InsertionRequest, *, ids: LabelIds | None = None, apart: bool = False
+    original: ov.Model,
+    request: InsertionRequest,
+    *,
+    ids: LabelIds | None = None,
+    apart: bool = False,
+    rounded: bool = True,
 ) -> Patched:
     """Return a patched copy, unchecked.
 
@@ -161,6 +187,7 @@ def patch(
         request: what to insert.
         ids: how a detector counts its classes; None asks the model.
         apart: read the scores of a detector behind a product.
+        rounded: whether masked runs of a classifier may round activations.
 
     Raises:
         UnsupportedModelError: the model cannot be patched.
@@ -168,7 +195,7 @@ def patch(
     """
     patched = original.clone()
     anatomy = dissect(patched, request, _cards(request))
-    plan = make_plan(anatomy, request, ids, apart)
+    plan = make_plan(anatomy, request, ids, apart, rounded)
     try:
         emit = Emitter(patched)
         branch = _branch(emit, anatomy, plan)
@@ -193,7 +220,8 @@ def _cards(request: InsertionRequest) -> tuple[Card, ...]:
 def _probe(original: ov.Model, request: InsertionRequest, plan: Plan) -> ov.Model:
     """Return a patched copy with raw maps, for the self-check."""
     ids = plan.ids if isinstance(plan, DetectorPlan) else None
-    return patch(original, replace(request, normalise=Normalise.NONE, feature_vector=False), ids=ids).model
+    raw = replace(request, normalise=Normalise.NONE, feature_vector=False)
+    return patch(original, raw, ids=ids, rounded=_rounded(plan)).model
 
 
 def _branch(emit: Emitter, anatomy: Dissected, plan: Plan) -> Branch:

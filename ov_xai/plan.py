@@ -81,7 +81,13 @@ class DetectorPlan(BasePlan):
 Plan: TypeAlias = ClassifierPlan | DetectorPlan
 
 
-def make_plan(anatomy: Dissected, request: InsertionRequest, ids: LabelIds | None = None, apart: bool = False) -> Plan:
+def make_plan(
+    anatomy: Dissected,
+    request: InsertionRequest,
+    ids: LabelIds | None = None,
+    apart: bool = False,
+    rounded: bool = True,
+) -> Plan:
     """Choose what the request leaves open.
 
     Args:
@@ -89,6 +95,7 @@ def make_plan(anatomy: Dissected, request: InsertionRequest, ids: LabelIds | Non
         request: what the caller wants.
         ids: how a detector counts its classes; None asks the model.
         apart: read the scores of a detector behind a product.
+        rounded: whether masked runs of a classifier may round activations.
 
     Raises:
         ModelMismatchError: the method, `top_k`, the labels or a pyramid level do not fit the model.
@@ -96,7 +103,7 @@ def make_plan(anatomy: Dissected, request: InsertionRequest, ids: LabelIds | Non
     """
     plan: Plan
     if isinstance(anatomy, Classifier):
-        plan = _classifier_plan(anatomy, request)
+        plan = _classifier_plan(anatomy, request, rounded)
     else:
         plan = _detector_plan(anatomy, request, ids, apart)
     _check_classes(plan, request)
@@ -120,7 +127,7 @@ def _check_classes(plan: Plan, request: InsertionRequest) -> None:
         )
 
 
-def _classifier_plan(anatomy: Classifier, request: InsertionRequest) -> ClassifierPlan:
+def _classifier_plan(anatomy: Classifier, request: InsertionRequest, rounded: bool) -> ClassifierPlan:
     method = request.method or Method.CLASS_WISE
     if method is Method.CLASS_PROBABILITY_MAP:
         raise ModelMismatchError(
@@ -135,7 +142,7 @@ def _classifier_plan(anatomy: Classifier, request: InsertionRequest) -> Classifi
         mask=request.mask or _mask(anatomy),
         score=request.score,
         activation=_activation(anatomy, request.score),
-        rounded=not (_attended(anatomy) and _rounds(anatomy)),
+        rounded=not rounds(anatomy) or (rounded and not _attended(anatomy)),
     )
 
 
@@ -149,7 +156,7 @@ def _attended(anatomy: Classifier) -> bool:
     return (end is not None and is_attention(end.node, anatomy.demand)) or bool(kept_count(anatomy.target.layout))
 
 
-def _rounds(anatomy: Classifier) -> bool:
+def rounds(anatomy: Classifier) -> bool:
     """Return whether activations are rounded between the target and the scores."""
     head = head_nodes(anatomy.view, anatomy.target.output, anatomy.scores.logits)
     return any(node.get_type_name() in ROUNDING_OPS for node in head)
