@@ -25,7 +25,7 @@ from ov_xai.graph.model_info import read_labels
 from ov_xai.graph.trial import bypass
 from ov_xai.graph.view import GraphView
 from ov_xai.quantization.calibration import Feeder, find_photos
-from ov_xai.quantization.quantizing import QuantizationOptions, run_quantization
+from ov_xai.quantization.quantizing import FEW_PHOTOS, Quantization, QuantizationOptions, run_quantization
 from ov_xai.runtime.images import read_image
 from ov_xai.selfcheck import check_maps
 from tests.conftest import ROOT
@@ -427,6 +427,12 @@ def _near_a_border(model):
     return found
 
 
+@pytest.mark.parametrize(("accuracy", "told"), [(None, False), ((0.9, 0.85), False), ((0.9, 0.7), True)])
+def test_a_drop_beyond_the_allowed_one_is_told(accuracy, told):
+    result = Quantization(classifier("mean"), FEW_PHOTOS, [], "", False, 1, accuracy, max_drop=0.1)
+    assert [("drops by more than 0.1" in note) for note in result.notes] == [True] * told
+
+
 def test_labels_name_the_folders(tmp_path):
     model = classifier("mean")
     model.set_rt_info("red deer blue_whale a b", ["model_info", "labels"])
@@ -470,7 +476,12 @@ def test_a_folder_without_images(tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "reason"),
-    [({"subset_size": 0}, "subset-size"), ({"max_drop": 2}, "max-drop"), ({"preset": "fast"}, "preset")],
+    [
+        ({"subset_size": 0}, "subset-size"),
+        ({"max_drop": 2}, "max-drop"),
+        ({"preset": "fast"}, "preset"),
+        ({"presets": "mixed"}, "'presets' is not known"),
+    ],
 )
 def test_options_out_of_range(options, reason):
     with pytest.raises(RequestError, match=reason):

@@ -10,7 +10,7 @@ import difflib
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import openvino as ov
@@ -80,6 +80,7 @@ class Quantization:
         transformer: whether attention was found.
         quantisers: number of places where activations are rounded.
         accuracy: top-1 accuracy before and after, 0..1; None without validation.
+        max_drop: how much of it was to be lost at most.
     """
 
     model: ov.Model
@@ -89,15 +90,23 @@ class Quantization:
     transformer: bool
     quantisers: int
     accuracy: tuple[float, float] | None
+    max_drop: float
 
     @property
     def notes(self) -> list[str]:
         """Return what is worth knowing about the result, as sentences; mostly nothing."""
-        if self.photos >= FEW_PHOTOS:
-            return []
-        return [
-            f"Calibrated on {self.photos} images; a few hundred like those of the deployment give more reliable ranges."
-        ]
+        notes = []
+        if self.photos < FEW_PHOTOS:
+            notes.append(
+                f"Calibrated on {self.photos} images; a few hundred like those of the deployment give more reliable "
+                "ranges, and maps closer to those before."
+            )
+        if self.accuracy is not None and self.accuracy[0] - self.accuracy[1] > self.max_drop:
+            notes.append(
+                f"The accuracy drops by more than {self.max_drop:g}: NNCF found no layers whose precision keeps it. Give "
+                "more images, use --accurate-bias, or leave this model as it is."
+            )
+        return notes
 
 
 def quantize(
@@ -123,6 +132,7 @@ def quantize(
         options: fields of `QuantizationOptions`.
 
     Raises:
+        RequestError: an option is not known or out of range.
         MissingExtraError: NNCF is not installed.
         ModelReadError: the file cannot be read.
         InputError: no image can be read.
@@ -130,6 +140,10 @@ def quantize(
         UnsupportedModelError: NNCF cannot quantise the model, or it cannot be patched.
         SelfCheckError: the branch of the quantised model disagrees with the literal perturbation.
     """
+    known = [field.name for field in fields(QuantizationOptions)]
+    for name in options:
+        if name not in known:
+            raise RequestError(f"Option '{name}' is not known; expected one of: {', '.join(known)}.")
     return run_quantization(model, data, QuantizationOptions(**options), validation=validation, request=request).model
 
 
@@ -187,6 +201,7 @@ def run_quantization(
         transformer,
         len(_roundings(result)),
         accuracy,
+        options.max_drop,
     )
 
 
