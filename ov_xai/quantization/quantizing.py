@@ -103,8 +103,8 @@ class Quantization:
             )
         if self.accuracy is not None and self.accuracy[0] - self.accuracy[1] > self.max_drop:
             notes.append(
-                f"The accuracy drops by more than {self.max_drop:g}: NNCF found no layers whose precision keeps it. Give "
-                "more images, use --accurate-bias, or leave this model as it is."
+                f"The accuracy drops by more than {self.max_drop:g}: NNCF found no layers whose precision keeps it. "
+                "Give more images, use --accurate-bias, or leave this model as it is."
             )
         return notes
 
