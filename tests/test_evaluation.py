@@ -7,7 +7,7 @@ import openvino as ov
 import pytest
 from openvino import opset13 as ops
 
-from ov_xai import Session, insert, save
+from ov_xai import Mask, Score, Session, insert, save
 from ov_xai.errors import InputError, MissingExtraError, ModelMismatchError, RequestError
 from ov_xai.evaluation import METRICS, EvaluationOptions, evaluate
 from ov_xai.evaluation.network import Network, Predictor
@@ -151,7 +151,7 @@ def test_plain_and_patched_models_give_the_same(photos, tmp_path):
 def test_all_methods_of_a_patched_model_are_compared_with_its_own(photos):
     model = insert(quadrants.classifier(), mask="gaussian")
     found = evaluate(model, photos, methods=["all"], options=EvaluationOptions(metrics=("complexity",)))
-    wise = [f"recipro-cam:{mask}:{score}" for mask in ("pixel", "gaussian") for score in ("logit", "probability")]
+    wise = [f"recipro-cam:{mask.value}:{score.value}" for mask in Mask for score in Score]
     names = ["model", *wise, "activation-map", "eigen-cam", "random", "centre-gaussian"]
     assert [result.name for result in found.results] == names
     assert figures(found.result("model")) == figures(found.result("recipro-cam:gaussian:logit"))

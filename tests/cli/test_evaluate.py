@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import openvino as ov
 import pytest
 
-from ov_xai import insert, save
+from ov_xai import Mask, Score, insert, save
 from ov_xai.cli.evaluate import evaluate as command
 from ov_xai.cli.main import run
 from ov_xai.evaluation import METRICS
@@ -109,7 +109,7 @@ def test_the_page_stands_alone_and_shows_all_curves(folder):
     assert "&lt;i&gt;quadrants.xml" in page
     drawings = re.findall(r"<svg viewBox=\"0 0 460.*?</svg>", page, re.DOTALL)
     assert len(drawings) == 2
-    names = [f"recipro-cam:{mask}:{score}" for mask in ("pixel", "gaussian") for score in ("logit", "probability")]
+    names = [f"recipro-cam:{mask.value}:{score.value}" for mask in Mask for score in Score]
     names += ["activation-map", "eigen-cam", "random", "centre-gaussian"]
     for drawing in drawings:
         root = ElementTree.fromstring(drawing)

@@ -1,6 +1,7 @@
 """Running the command line in a process that dies at a chosen moment."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,4 +26,6 @@ def run_dying(arguments, folder, signal_name, *, at=1, module=None):
         text=True,
         check=False,
         timeout=120,
+        # What runs in the background ignores interrupts, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
