@@ -83,7 +83,9 @@ class Emitter:
         Args:
             weights: the tensor.
             plain: hide that 8-bit integers are behind it. Where the plugin sees that, it rounds what is multiplied by
-                them too (dynamic quantisation); conversions in two steps become ordinary weights when compiled.
+                them too (dynamic quantisation). Conversions by way of FP16, which holds these integers exactly, become
+                ordinary weights when compiled. By way of a wider integer they do not: each stream of the plugin then
+                computes the weights on loading, and with several streams they are now and then wrong.
 
         A constant that gains a reader can keep the plugin from fusing it into the layer it belongs to, which moves
         the last bits of the predictions. Equal constants take their place in the file only once.
@@ -91,7 +93,7 @@ class Emitter:
         node = weights.get_node()
         inputs = [self.private(source, plain=plain) for source in node.input_values()]
         if plain and node.get_type_name() == "Convert" and inputs[0].get_element_type() in (ov.Type.i8, ov.Type.u8):
-            inputs = [self.convert(inputs[0], ov.Type.i32)]
+            inputs = [self.convert(inputs[0], ov.Type.f16)]
         return self.copy(node, inputs)[weights.get_index()]
 
     # -- shapes ----------------------------------------------------------------------------------------------------
