@@ -133,6 +133,7 @@ def _classifier_plan(anatomy: Classifier, request: InsertionRequest, rounded: bo
         raise ModelMismatchError(
             "class-probability-map is for detectors and segmentation models; this is a classifier. Use recipro-cam."
         )
+    score = request.score or Score.LOGIT
     return ClassifierPlan(
         method=Method.RECIPRO_CAM if method is Method.CLASS_WISE else method,
         classes=anatomy.scores.classes,
@@ -140,8 +141,8 @@ def _classifier_plan(anatomy: Classifier, request: InsertionRequest, rounded: bo
         top_k=request.top_k,
         feature_vector=request.feature_vector,
         mask=request.mask or _mask(anatomy),
-        score=request.score,
-        activation=_activation(anatomy, request.score),
+        score=score,
+        activation=_activation(anatomy, score),
         rounded=not rounds(anatomy) or (rounded and not _attended(anatomy)),
     )
 

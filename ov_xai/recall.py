@@ -42,7 +42,7 @@ def _stated(manifest: Manifest) -> InsertionRequest:
         method=Method(manifest.method),
         target_layer=manifest.target[0] if chosen_target else None,
         mask=Mask(manifest.mask) if manifest.mask else None,
-        score=Score(manifest.score) if manifest.score and classifier else Score.LOGIT,
+        score=Score(manifest.score) if manifest.score and classifier else None,
         normalise=Normalise(manifest.normalise),
         top_k=manifest.top_k,
         score_output=str(manifest.score_output) if classifier else None,

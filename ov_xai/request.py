@@ -163,7 +163,7 @@ class InsertionRequest:
         block: mask the tokens that enter this attention block, counted from the scores (1 is the last).
         grid: rows and columns of the tokens, for a model whose graph hides them; None reads them from the graph.
         mask: neighbourhood that is kept around a place; None chooses by the kind of model.
-        score: what a class-wise map explains.
+        score: what a class-wise map of a classifier explains; None for the logit.
         normalise: u8 maps scaled to their own range, or f32 raw maps.
         top_k: maps for the best `top_k` classes only; None for all.
         feature_vector: also emit the spatial mean of the target.
@@ -181,7 +181,7 @@ class InsertionRequest:
     block: int | None = None
     grid: tuple[int, int] | None = None
     mask: Mask | None = None
-    score: Score = Score.LOGIT
+    score: Score | None = None
     normalise: Normalise = Normalise.MINMAX
     top_k: int | None = None
     feature_vector: bool = False
@@ -195,7 +195,7 @@ class InsertionRequest:
     def __post_init__(self) -> None:
         object.__setattr__(self, "method", parse_method(self.method))
         object.__setattr__(self, "mask", None if self.mask is None else parse_word(Mask, self.mask))
-        object.__setattr__(self, "score", parse_word(Score, self.score))
+        object.__setattr__(self, "score", None if self.score is None else parse_word(Score, self.score))
         object.__setattr__(self, "combine", None if self.combine is None else parse_word(Combine, self.combine))
         object.__setattr__(self, "compat", None if self.compat is None else parse_word(Compat, self.compat))
         if self.map_level is not None:

@@ -47,9 +47,11 @@ def _without_effect(manifest: Manifest, options: dict[str, Any]) -> list[str]:
     """Return the options that were given and play no part in what was inserted."""
     idle = []
     if manifest.mask is None:
-        idle += ["mask", "block"]
+        idle += ["mask", "block", "score"]
     if manifest.combine is None:
         idle += ["combine", "map_level", "compat"]
+    if manifest.levels:  # their scores are found, not chosen; a feature vector is of the target
+        idle += ["grid"] if options["feature_vector"] else ["grid", "target_layer"]
     return [name.replace("_", "-") for name in idle if options[name] is not None]
 
 

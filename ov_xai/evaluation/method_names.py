@@ -85,10 +85,10 @@ def _spec(method: Method, mask: str | None = None, score: str | None = None, *, 
     request = InsertionRequest(
         method=method,
         mask=None if mask is None else parse_word(Mask, mask),
-        score=Score.LOGIT if score is None else parse_word(Score, score),
+        score=None if score is None else parse_word(Score, score),
     )
-    said = [None if mask is None else request.mask, None if score is None else request.score]
-    return MethodSpec(":".join([method.value, *(word.value for word in said if word)]), request, required)
+    said = [word.value for word in (request.mask, request.score) if word]
+    return MethodSpec(":".join([method.value, *said]), request, required)
 
 
 def _all(classifier: bool, patched: bool) -> list[MethodSpec]:

@@ -8,6 +8,7 @@ import openvino as ov
 
 from ov_xai.errors import ModelReadError
 from ov_xai.graph.manifest import Manifest
+from ov_xai.graph.outputs import SALIENCY_CLASSES, SALIENCY_MAP
 from ov_xai.graph.readout import Columns, Readout
 from ov_xai.graph.view import sizes
 
@@ -29,7 +30,7 @@ def require_fit(model: ov.Model, manifest: Manifest) -> None:
 
 def _faults(model: ov.Model, manifest: Manifest) -> Iterator[str]:
     index = {name: position for position, output in enumerate(model.outputs) for name in output.get_names()}
-    own = index.get("saliency_map", 0)
+    own = index.get(SALIENCY_MAP, 0)
     if own == 0:
         yield "there is no output 'saliency_map' behind the model's own"
         return
@@ -38,7 +39,7 @@ def _faults(model: ov.Model, manifest: Manifest) -> Iterator[str]:
     if any(label >= manifest.classes for label in manifest.unused_classes):
         yield f"a label id without class is not among the {manifest.classes}"
     yield from _faults_of_maps(sizes(model.outputs[own]), manifest)
-    if manifest.top_k is not None and "saliency_classes" not in index:
+    if manifest.top_k is not None and SALIENCY_CLASSES not in index:
         yield "there is no output 'saliency_classes'"
     if manifest.readout is not None:
         yield from _faults_of_readout([sizes(output) for output in model.outputs[:own]], manifest.readout)

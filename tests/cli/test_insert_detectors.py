@@ -47,7 +47,9 @@ def test_the_patched_file_runs(folder):
     assert compiled(np.zeros((1, 3, 24, 32), np.float32))["saliency_map"].shape == (1, 3, 6, 8)
 
 
-@pytest.mark.parametrize("option", [["--mask", "pixel"], ["--block", "1"]])
+@pytest.mark.parametrize(
+    "option", [["--mask", "pixel"], ["--block", "1"], ["--score", "logit"], ["--grid", "3x4"], ["--target-layer", "fine"]]
+)
 def test_options_of_classifiers_are_said_to_do_nothing(folder, capsys, option):
     assert run(["insert", "detector.xml", *option]) == 0
     assert f"{option[0]} has no effect" in capsys.readouterr().err
