@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import openvino as ov
 
 from ov_xai.analysis.detector import Detector
 from ov_xai.branches.branch import Branch, maps_per_image, spatial_mean
 from ov_xai.graph.emit import Emitter
-from ov_xai.methods.class_probability_map import class_probability_map, otx_class_map
+from ov_xai.methods.class_probability_map import class_probability_map, highest_scores, level_maps, otx_class_map
 from ov_xai.methods.maps import RawMaps
 from ov_xai.plan import DetectorPlan
 from ov_xai.request import Method, Normalise
+
+#: Per label id the column of the class head; None for an id that stands for nothing.
+Columns: TypeAlias = tuple[int | None, ...]
+
+#: Below every score, and within the range of FP16.
+_LOWEST = -65504.0
 
 
 def detector_branch(emit: Emitter, anatomy: Detector, plan: DetectorPlan) -> Branch:
@@ -20,40 +28,57 @@ def detector_branch(emit: Emitter, anatomy: Detector, plan: DetectorPlan) -> Bra
         return Branch(maps_per_image(emit, anatomy, plan.method, plan.normalise), vector=vector)
     assert plan.head is not None
     assert plan.ids is not None
-    if plan.compat is not None:
-        raw = otx_class_map(emit, plan.head, plan.level, apart=plan.apart)
-    else:
-        raw = class_probability_map(
-            emit,
-            plan.head,
-            plan.combine,
-            plan.level,
-            apart=plan.apart,
-            scale_free=plan.normalise is Normalise.MINMAX,
-        )
-    maps = _by_label(emit, raw.values, plan.ids.by_label)
+    levels = level_maps(emit, plan.head, apart=plan.apart)
+    columns = plan.ids.by_label
     if plan.top_k is None:
-        return Branch(RawMaps(maps), vector=vector)
-    indices = _best_classes(emit, maps, plan.top_k)
-    return Branch(RawMaps(emit.gather_per_image(maps, indices)), indices, vector)
+        return Branch(RawMaps(_by_label(emit, _combined(emit, plan, levels), columns, 0)), vector=vector)
+    best = _best_classes(emit, levels, columns, plan.top_k)
+    if plan.compat is not None or plan.top_k > _used(columns):
+        # A softmax over the classes needs all of them, and label ids that stand for nothing have no scores.
+        maps = _by_label(emit, _combined(emit, plan, levels), columns, 0)
+        return Branch(RawMaps(emit.gather_per_image(maps, best)), best, vector)
+    chosen = emit.subtract(best, emit.like(_shift(columns), best))
+    few = [emit.gather_per_image(level, chosen) for level in levels]
+    return Branch(RawMaps(_combined(emit, plan, few)), best, vector)
 
 
-def _by_label(emit: Emitter, maps: ov.Output, columns: tuple[int | None, ...]) -> ov.Output:
-    """Return maps in the order of the label ids, zeros for ids that no column belongs to.
+def _combined(emit: Emitter, plan: DetectorPlan, levels: list[ov.Output]) -> ov.Output:
+    """Return raw maps [N, K, h, w] of the classes whose maps per level are given."""
+    assert plan.head is not None
+    if plan.compat is not None:
+        return otx_class_map(emit, plan.head, levels, plan.level)
+    scale_free = plan.normalise is Normalise.MINMAX
+    return class_probability_map(emit, plan.head, levels, plan.combine, plan.level, scale_free=scale_free)
+
+
+def _best_classes(emit: Emitter, levels: list[ov.Output], columns: Columns, count: int) -> ov.Output:
+    """Return the label ids with the highest score on any level, i64 [N, count]; ids without a class come last."""
+    return emit.top_k(_by_label(emit, highest_scores(emit, levels), columns, _LOWEST), count, 1)[1]
+
+
+def _by_label(emit: Emitter, values: ov.Output, columns: Columns, empty: float) -> ov.Output:
+    """Return values in the order of the label ids.
 
     Args:
         emit: where nodes are added.
-        maps: [N, columns of the head, h, w].
+        values: [N, columns of the head, ...].
         columns: per label id the column of the head.
+        empty: stands for ids that no column belongs to.
     """
     used = [column for column in columns if column is not None]
     first = columns.index(used[0])
-    kept = emit.slice(maps, used[0], used[-1] + 1, 1)
+    kept = emit.slice(values, used[0], used[-1] + 1, 1)
     if first == 0:
         return kept
-    return emit.pad(kept, [0, first, 0, 0], [0, 0, 0, 0], 0)
+    others = [0] * (len(values.get_partial_shape()) - 2)
+    return emit.pad(kept, [0, first, *others], [0, 0, *others], empty)
 
 
-def _best_classes(emit: Emitter, maps: ov.Output, count: int) -> ov.Output:
-    """Return the classes whose maps have the highest peaks, i64 [N, count]."""
-    return emit.top_k(emit.reduce_max(maps, 2, 3), count, 1)[1]
+def _shift(columns: Columns) -> int:
+    """Return what is taken off a label id to give its column."""
+    label, column = next((label, column) for label, column in enumerate(columns) if column is not None)
+    return label - column
+
+
+def _used(columns: Columns) -> int:
+    return sum(column is not None for column in columns)

@@ -120,14 +120,15 @@ def _compare_levels(found: Array, expected: Array, size: Array, places: list[int
 
 
 def _class_maps(subject: Subject, plan: DetectorPlan) -> Finding:
-    found, expected, classes = class_maps(subject.patched, plan)
+    found, every, classes = class_maps(subject.patched, plan)
     if classes is not None:
-        peaks = expected.max(axis=(-2, -1))
-        best = -np.sort(-peaks, axis=1)[:, : classes.shape[1]]
-        if np.any(np.abs(np.take_along_axis(peaks, classes, 1) - best) > TOLERANCE * best + ROUNDING):
-            return failed(f"named are the classes {classes[0].tolist()}; {int(peaks[0].argmax())} has the highest peak")
-        expected = np.take_along_axis(expected, classes[:, :, None, None], 1)
-    return _compare_maps(subject, found, expected, TOLERANCE, "the class scores")
+        best = -np.sort(-every.scores, axis=1)[:, : classes.shape[1]]
+        named = np.take_along_axis(every.scores, classes, 1)
+        if not np.allclose(named, best, rtol=TOLERANCE, atol=ROUNDING):
+            return failed(
+                f"named are the classes {classes[0].tolist()}; {int(every.scores[0].argmax())} has the highest score"
+            )
+    return _compare_maps(subject, found, every.of(classes), TOLERANCE, "the class scores")
 
 
 def _image_maps(subject: Subject, anatomy: Dissected, plan: Plan) -> Finding:

@@ -20,65 +20,90 @@ from ov_xai.analysis.class_head import ClassHead, Level
 from ov_xai.analysis.scores import Activation
 from ov_xai.graph.emit import Emitter
 from ov_xai.methods.level_scores import Scores, TableReader
-from ov_xai.methods.maps import RawMaps
 from ov_xai.request import Combine
 
 
-def class_probability_map(
-    emit: Emitter, head: ClassHead, combine: Combine, level: int, *, apart: bool = False, scale_free: bool = False
-) -> RawMaps:
-    """Return one raw map per column of the class head: [N, K, h, w], the background left in.
+def level_maps(emit: Emitter, head: ClassHead, *, apart: bool = False) -> list[ov.Output]:
+    """Return per level one map per column of the class head, the background left in: [N, K, h_l, w_l].
 
     Args:
         emit: where nodes are added.
         head: the class scores.
-        combine: mean or maximum over the levels.
-        level: index of the level whose grid the maps have.
         apart: read the scores behind a product.
-        scale_free: the maps will be scaled to their own range, so positive factors are left out.
     """
-    total = _combined(emit, head, combine, level, apart)
-    if combine is Combine.MEAN and len(head.levels) > 1 and not scale_free:
-        total = emit.divide(total, emit.like(len(head.levels), total))
-    return RawMaps(total)
-
-
-def otx_class_map(emit: Emitter, head: ClassHead, level: int, *, apart: bool = False) -> RawMaps:
-    """Return the maps of OTX: [N, K, h, w]; `head` holds the scores before any activation."""
-    total = _combined(emit, head, Combine.MEAN, level, apart)
-    return RawMaps(emit.softmax(emit.divide(total, emit.like(len(head.levels), total)), 1))
-
-
-def _combined(emit: Emitter, head: ClassHead, combine: Combine, level: int, apart: bool) -> ov.Output:
-    """Return the sum or the maximum over the levels, [N, K, h, w]."""
-    extents = _extents(emit, head.levels[level])
     reader = TableReader(emit, apart)
     maps = []
     for index in range(len(head.levels)):
         with emit.scope(f"level_{index}"):
-            scores = _level_scores(emit, reader, head, index)
-            maps.append(scores if index == level else emit.resize(scores, extents))
-    total = maps[0]
+            maps.append(_level_scores(emit, reader, head, index))
+    return maps
+
+
+def highest_scores(emit: Emitter, maps: list[ov.Output]) -> ov.Output:
+    """Return the highest score of each map on any level, [N, K], from maps per level [N, K, h_l, w_l]."""
+    highest = emit.reduce_max(maps[0], 2, 3)
     for other in maps[1:]:
+        highest = emit.maximum(highest, emit.reduce_max(other, 2, 3))
+    return highest
+
+
+def class_probability_map(
+    emit: Emitter,
+    head: ClassHead,
+    maps: list[ov.Output],
+    combine: Combine,
+    level: int,
+    *,
+    scale_free: bool = False,
+) -> ov.Output:
+    """Return raw maps [N, K, h, w].
+
+    Args:
+        emit: where nodes are added.
+        head: the class scores.
+        maps: per level, for all columns of the head or some.
+        combine: mean or maximum over the levels.
+        level: index of the level whose grid the maps have.
+        scale_free: the maps will be scaled to their own range, so positive factors are left out.
+    """
+    total = _combined(emit, head, maps, combine, level)
+    if combine is Combine.MEAN and len(maps) > 1 and not scale_free:
+        total = emit.divide(total, emit.like(len(maps), total))
+    return total
+
+
+def otx_class_map(emit: Emitter, head: ClassHead, maps: list[ov.Output], level: int) -> ov.Output:
+    """Return the maps of OTX, [N, K, h, w]; `head` and `maps` hold the scores of all classes before any activation."""
+    total = _combined(emit, head, maps, Combine.MEAN, level)
+    return emit.softmax(emit.divide(total, emit.like(len(maps), total)), 1)
+
+
+def _combined(emit: Emitter, head: ClassHead, maps: list[ov.Output], combine: Combine, level: int) -> ov.Output:
+    """Return the sum or the maximum over the levels, [N, K, h, w]."""
+    extents = _extents(emit, head.levels[level])
+    resized = [one if index == level else emit.resize(one, extents) for index, one in enumerate(maps)]
+    total = resized[0]
+    for other in resized[1:]:
         total = emit.maximum(total, other) if combine is Combine.MAX else emit.add(total, other)
     return total
 
 
 def _level_scores(emit: Emitter, reader: TableReader, head: ClassHead, index: int) -> ov.Output:
     """Return the scores of one level, the largest of all anchors: [N, K, h, w]."""
-    scores = reader.scores(head.levels[index], head.columns).activated(emit, head.activation)
+    scores = reader.scores(head.levels[index], head.columns, head.activation)
     sure = _objectness(reader, head, index)
     if sure is not None:
-        scores = scores.times(emit, sure.activated(emit, _single(head.activation)))
+        scores = scores.times(emit, sure)
     return scores.best_anchor(emit)
 
 
 def _objectness(reader: TableReader, head: ClassHead, index: int) -> Scores | None:
+    activation = _single(head.activation)
     if head.objectness is not None:
-        return reader.scores(head.levels[index], range(head.objectness, head.objectness + 1))
+        return reader.scores(head.levels[index], range(head.objectness, head.objectness + 1), activation)
     if head.objectness_levels:
         level = head.objectness_levels[index]
-        return reader.scores(level, range(level.table.columns))
+        return reader.scores(level, range(level.table.columns), activation)
     return None
 
 

@@ -77,26 +77,23 @@ class TableReader:
         self._emit = emit
         self._apart = apart
         self._tables: dict[Port, ov.Output] = {}
-        self._cut: dict[tuple[Port, range], ov.Output] = {}
+        self._joined_scores: dict[tuple[Port, range, Activation], ov.Output] = {}
 
-    def scores(self, level: Level, columns: range) -> Scores:
-        """Return some columns of a level."""
+    def scores(self, level: Level, columns: range, activation: Activation) -> Scores:
+        """Return some columns of a level as probabilities; as they are for NONE."""
         table = level.table
+        if level.axis is not None and table.anchors == 1:
+            joined = self._joined(level, columns, activation)
+            return self._counted(self._cut(joined, level), level, len(columns))
         chosen = columns if table.anchors == 1 else range(table.columns)
-        if level.axis is None:
-            values = self._all_levels(level, chosen)
-        elif level.axis > table.column_axis:
-            start, stop = level.positions
-            values = self._emit.slice(self._all_levels(level, chosen), start, stop, level.axis)
-        else:
-            values = self._emit.slice_apart(self._table(level), *level.positions, level.axis)
-            if len(chosen) != table.columns:
-                values = self._emit.slice(values, chosen.start, chosen.stop, table.column_axis)
+        values = self._columns(level, chosen)
+        if level.axis is not None:
+            values = self._cut(values, level)
         scores = self._counted(values, level, len(chosen))
-        if len(chosen) == len(columns):
-            return scores
-        axis = scores.axes.index(SCORE)
-        return Scores(self._emit.slice(scores.values, columns.start, columns.stop, axis), scores.axes)
+        if len(chosen) != len(columns):
+            axis = scores.axes.index(SCORE)
+            scores = Scores(self._emit.slice(scores.values, columns.start, columns.stop, axis), scores.axes)
+        return scores.activated(self._emit, activation)
 
     def _table(self, level: Level) -> ov.Output:
         table = level.table.output
@@ -104,17 +101,27 @@ class TableReader:
             self._tables[port(table)] = self._emit.times_one(table) if self._apart else table
         return self._tables[port(table)]
 
-    def _all_levels(self, level: Level, columns: range) -> ov.Output:
-        """Return some columns of all levels of a table, cut once."""
-        table = level.table
-        key = (port(table.output), columns)
-        if key not in self._cut:
-            values = self._table(level)
-            # A level that is cut out of a table must be read so that the plugin does not move the cut.
-            whole = len(columns) == table.columns and level.axis is None
-            cut = values if whole else self._emit.slice_apart(values, columns.start, columns.stop, table.column_axis)
-            self._cut[key] = cut
-        return self._cut[key]
+    def _cut(self, values: ov.Output, level: Level) -> ov.Output:
+        """Return the positions of a level; only of our own tensors is a Slice safe, which costs nothing."""
+        own = port(values) != port(level.table.output)
+        cut = self._emit.slice if own else self._emit.slice_apart
+        return cut(values, *level.positions, level.axis or 0)
+
+    def _columns(self, level: Level, columns: range) -> ov.Output:
+        """Return some columns of a table, of all levels that it holds."""
+        values, table = self._table(level), level.table
+        if len(columns) == table.columns:
+            return values
+        return self._emit.slice_apart(values, columns.start, columns.stop, table.column_axis)
+
+    def _joined(self, level: Level, columns: range, activation: Activation) -> ov.Output:
+        """Return some columns of a table that joins levels, as probabilities, computed once for all levels."""
+        key = (port(level.table.output), columns, activation)
+        if key not in self._joined_scores:
+            axes = [SCORE if axis == level.table.column_axis else "" for axis in range(len(level.layout))]
+            scores = Scores(self._columns(level, columns), tuple(axes))
+            self._joined_scores[key] = scores.activated(self._emit, activation).values
+        return self._joined_scores[key]
 
     def _counted(self, values: ov.Output, level: Level, columns: int) -> Scores:
         """Give each factor an axis of its own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -27,6 +28,23 @@ Array = npt.NDArray[Any]
 TOLERANCE, ROUNDING = 1e-4, 1e-6
 
 
+@dataclass(frozen=True)
+class ClassMaps:
+    """What the maps of all label ids should be.
+
+    Attributes:
+        maps: raw, [N, K, h, w].
+        scores: the highest score of each label id at any place of any level, [N, K]; lowest for unused ids.
+    """
+
+    maps: Array
+    scores: Array
+
+    def of(self, classes: Array | None) -> Array:
+        """Return the maps of some label ids [N, T], or of all."""
+        return self.maps if classes is None else np.take_along_axis(self.maps, classes[:, :, None, None], 1)
+
+
 def check_probabilities(probe: ov.Model, plan: DetectorPlan) -> None:
     """Compare the raw maps of a random image with those computed from the class scores of the same inference.
 
@@ -35,9 +53,8 @@ def check_probabilities(probe: ov.Model, plan: DetectorPlan) -> None:
     """
     if plan.head is None:
         return
-    found, expected, classes = class_maps(probe, plan)
-    if classes is not None:
-        expected = np.take_along_axis(expected, classes[:, :, None, None], 1)
+    found, every, classes = class_maps(probe, plan)
+    expected = every.of(classes)
     gap = float(np.max(np.abs(found - expected)))
     span = float(np.ptp(expected))
     if found.shape != expected.shape or not gap <= TOLERANCE * span + ROUNDING:
@@ -47,7 +64,7 @@ def check_probabilities(probe: ov.Model, plan: DetectorPlan) -> None:
         )
 
 
-def class_maps(probe: ov.Model, plan: DetectorPlan) -> tuple[Array, Array, Array | None]:
+def class_maps(probe: ov.Model, plan: DetectorPlan) -> tuple[Array, ClassMaps, Array | None]:
     """Return the maps of a random image and what they should be, from the class scores of the same inference.
 
     Args:
@@ -55,8 +72,8 @@ def class_maps(probe: ov.Model, plan: DetectorPlan) -> tuple[Array, Array, Array
         plan: what was inserted; it has a class head.
 
     Returns:
-        The maps that were found [N, K or T, h, w], the raw maps of all label ids [N, K, h, w], and with top-k the
-        label ids of the former [N, T].
+        The maps that were found [N, K or T, h, w], what those of all label ids should be, and with top-k the label ids
+        of the former [N, T].
     """
     head, ids = plan.head, plan.ids
     assert head is not None
@@ -72,28 +89,33 @@ def class_maps(probe: ov.Model, plan: DetectorPlan) -> tuple[Array, Array, Array
     names = {name: index for index, output in enumerate(compiled.outputs) for name in output.get_names()}
     found = np.array(results[names[SALIENCY_MAP]])
     classes = None if plan.top_k is None else np.array(results[names[SALIENCY_CLASSES]])
-    return found, _by_label(ids, _maps(plan, head, values)), classes
+    levels = [_level(head, index, values) for index in range(len(head.levels))]
+    scores = np.max([level.max(axis=(2, 3)) for level in levels], axis=0)
+    every = ClassMaps(_by_label(ids, _maps(plan, levels), 0), _by_label(ids, scores, -np.inf))
+    return found, every, classes
 
 
-def _maps(plan: DetectorPlan, head: ClassHead, values: dict[tuple[int, int], Array]) -> Array:
+def _level(head: ClassHead, index: int, values: dict[tuple[int, int], Array]) -> Array:
+    """Return the scores of a level, the largest of all anchors, [N, columns, h_l, w_l]."""
+    scores = _activate(_read(head.levels[index], values, head.columns), head.activation)
+    sure = _sure(head, index, values)
+    return np.asarray((scores if sure is None else scores * sure).max(axis=4))
+
+
+def _maps(plan: DetectorPlan, levels: list[Array]) -> Array:
     """Return the maps of all columns, [N, columns, h, w]."""
-    height, width = _read(head.levels[plan.level], values, range(1)).shape[2:4]
-    levels = []
-    for index, level in enumerate(head.levels):
-        scores = _activate(_read(level, values, head.columns), head.activation)
-        sure = _sure(head, index, values)
-        scores = (scores if sure is None else scores * sure).max(axis=4)
-        levels.append(np.stack([[_resized(one, height, width) for one in image] for image in scores]))
-    combined = np.max(levels, axis=0) if plan.combine is Combine.MAX else np.mean(levels, axis=0)
+    height, width = levels[plan.level].shape[2:]
+    resized = [np.stack([[_resized(one, height, width) for one in image] for image in level]) for level in levels]
+    combined = np.max(resized, axis=0) if plan.combine is Combine.MAX else np.mean(resized, axis=0)
     if plan.compat is not None:
         combined = _activate(combined, Activation.SOFTMAX)
     return np.asarray(combined)
 
 
-def _by_label(ids: LabelIds, maps: Array) -> Array:
-    """Return the maps by label id, zeros for unused ids."""
-    empty = np.zeros_like(maps[:, 0])
-    return np.stack([empty if column is None else maps[:, column] for column in ids.by_label], axis=1)
+def _by_label(ids: LabelIds, values: Array, unused: float) -> Array:
+    """Return values [N, columns, ...] by label id."""
+    empty = np.full_like(values[:, 0], unused)
+    return np.stack([empty if column is None else values[:, column] for column in ids.by_label], axis=1)
 
 
 def _sure(head: ClassHead, index: int, values: dict[tuple[int, int], Array]) -> Array | None:

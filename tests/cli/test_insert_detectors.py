@@ -48,7 +48,8 @@ def test_the_patched_file_runs(folder):
 
 
 @pytest.mark.parametrize(
-    "option", [["--mask", "pixel"], ["--block", "1"], ["--score", "logit"], ["--grid", "3x4"], ["--target-layer", "fine"]]
+    "option",
+    [["--mask", "pixel"], ["--block", "1"], ["--score", "logit"], ["--grid", "3x4"], ["--target-layer", "fine"]],
 )
 def test_options_of_classifiers_are_said_to_do_nothing(folder, capsys, option):
     assert run(["insert", "detector.xml", *option]) == 0

@@ -51,6 +51,18 @@ def queries(values):
     return levels
 
 
+def highest_scores(model, known, inputs):
+    """Return the highest score of each label id at any place of any level; ids without a class come last."""
+    levels, objectness = level_logits(model, known, inputs)
+    found = [
+        class_maps([level], known.activation, "max", 0, None if objectness is None else [objectness[index]])
+        for index, level in enumerate(levels)
+    ]
+    best = np.max([maps.max(axis=(2, 3)) for maps in found], axis=0)
+    nothing = np.full(len(best), -np.inf)
+    return np.stack([nothing if column is None else best[:, column] for column in known.by_label], 1)
+
+
 def expected(model, known, inputs, combine="mean", level=0):
     levels, objectness = level_logits(model, known, inputs)
     maps = class_maps(levels, known.activation, combine, level, objectness)
@@ -113,9 +125,30 @@ def test_best_classes_only(form):
     results = run(patched, inputs)
     maps, classes = results[-2], results[-1]
     whole = expected(model, known, inputs)
-    best = np.argsort(-whole.max(axis=(2, 3)), axis=1, kind="stable")[:, :2]
+    best = np.argsort(-highest_scores(model, known, inputs), axis=1, kind="stable")[:, :2]
     assert np.array_equal(classes, best)
     assert_maps_equal(maps, np.take_along_axis(whole, best[:, :, None, None], 1))
+
+
+def test_label_ids_without_a_class_are_the_last_of_the_best():
+    form = next(name for name in FORMS if None in FORMS[name]()[1].by_label)
+    model, known = FORMS[form]()
+    inputs = [images(seed=5)]
+    maps, classes = run(insert(model, top_k=len(known.by_label), **RAW), inputs)[-2:]
+    unused = [label for label, column in enumerate(known.by_label) if column is None]
+    assert classes[0, -len(unused) :].tolist() == unused
+    assert sorted(classes[0].tolist()) == list(range(len(known.by_label)))
+    assert_maps_equal(maps, np.take_along_axis(expected(model, known, inputs), classes[:, :, None, None], 1))
+
+
+@pytest.mark.parametrize("form", BATCHED)
+def test_best_classes_of_each_image_of_a_batch(form):
+    model, known = FORMS[form](3)
+    inputs = [images(3, seed=6)]
+    maps, classes = run(insert(model, top_k=2, **RAW), inputs)[-2:]
+    best = np.argsort(-highest_scores(model, known, inputs), axis=1, kind="stable")[:, :2]
+    assert np.array_equal(classes, best)
+    assert_maps_equal(maps, np.take_along_axis(expected(model, known, inputs), best[:, :, None, None], 1))
 
 
 WITH_LOGITS = ["separate_outputs", "columns_first", "softmax_with_background", "an_output_per_level"]
