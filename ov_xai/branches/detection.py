@@ -17,8 +17,8 @@ from ov_xai.request import Method, Normalise
 #: Per label id the column of the class head; None for an id that stands for nothing.
 Columns: TypeAlias = tuple[int | None, ...]
 
-#: Below every score, and within the range of FP16.
-_LOWEST = -65504.0
+#: Below every score, and well within the range of FP16.
+_LOWEST = -6e4
 
 
 def detector_branch(emit: Emitter, anatomy: Detector, plan: DetectorPlan) -> Branch:
