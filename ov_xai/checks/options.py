@@ -18,22 +18,26 @@ class CheckOptions:
     """Options of `ov_xai.check`.
 
     Attributes:
-        data: folder of images (with annotations, for the figures of quality); None decides on made-up pictures.
+        data: folder of images; None decides on made-up pictures.
         baseline: figures of quality to compare with.
         write_baseline: where to write the figures of this model.
         device: OpenVINO device name.
+        annotations: boxes of objects in `data`, for the pointing games; see `read_annotations`.
         images: at most so many images of `data` are looked at, those of the quality excepted.
         max_latency: largest ratio of latencies, patched / plain; None for `MAX_LATENCY`.
         max_memory: largest ratio of peak memory, patched / plain; None for `MAX_MEMORY`.
+        safe: try models given by path in a process of their own first; see `insert`.
     """
 
     data: Path | None = None
     baseline: Path | None = None
     write_baseline: Path | None = None
+    annotations: Path | None = None
     device: str = "CPU"
     images: int = 8
     max_latency: float | None = None
     max_memory: float | None = None
+    safe: bool = False
 
     def __post_init__(self) -> None:
         if self.images < 1:
@@ -43,3 +47,5 @@ class CheckOptions:
                 raise RequestError(f"{name} is {limit}; expected a ratio above 0, e.g. 1.5.")
         if self.data is None and (self.baseline is not None or self.write_baseline is not None):
             raise RequestError("A baseline holds figures of images. Give the images with --data.")
+        if self.annotations is not None and self.baseline is None and self.write_baseline is None:
+            raise RequestError("Annotations serve a baseline. Give one with --baseline, or write it.")

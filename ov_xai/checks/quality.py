@@ -11,8 +11,10 @@ from ov_xai.checks.baseline import SCHEMA, Baseline, Figure, worse
 from ov_xai.checks.coded import Check
 from ov_xai.checks.subject import Subject
 from ov_xai.checks.verdict import Finding, NotApplicableError, failed, passed
+from ov_xai.errors import InputError
 from ov_xai.evaluation import METRICS, evaluate
 from ov_xai.evaluation.method_names import MODEL
+from ov_xai.evaluation.metric_names import POINTING_GAME
 from ov_xai.graph.io import source_digest
 from ov_xai.runtime.images import find_images
 from ov_xai.version import __version__
@@ -44,22 +46,28 @@ def measured(subject: Subject) -> Baseline:
     if subject.figures is None:
         data = subject.options.data
         assert data is not None  # the options refuse a baseline without images
-        figures = measure(subject.patched, data)
+        figures = measure(subject.patched, data, subject.options.annotations)
         source = subject.patched if subject.patched_path is None else subject.patched_path
         count, digest = images_digest(data)
         subject.figures = Baseline(SCHEMA, __version__, source_digest(source), count, digest, figures)
     return subject.figures
 
 
-def measure(model: ov.Model, data: Path) -> dict[str, Figure]:
+def measure(model: ov.Model, data: Path, annotations: Path | None) -> dict[str, Figure]:
     """Return the figures of a patched model's own maps.
 
     The margin of a figure is half its confidence interval, or 1 % of it, whichever is more.
+
+    Raises:
+        InputError: annotations are given, and no explained class of an image has a box.
     """
-    evaluation = evaluate(model, data, methods=(MODEL,))
+    evaluation = evaluate(model, data, methods=(MODEL,), annotations=annotations)
     result = next(result for result in evaluation.results if result.name == MODEL)
+    intervals = result.intervals()
+    if annotations is not None and POINTING_GAME not in intervals:
+        raise InputError(f"'{annotations}' gives no pointing game: {' '.join(evaluation.notes)}")
     figures = {}
-    for name, interval in result.intervals().items():
+    for name, interval in intervals.items():
         margin = max((interval.high - interval.low) / 2, _LEAST_MARGIN * abs(interval.mean))
         figures[name] = Figure(interval.mean, margin, METRICS[name].higher_is_better)
     return figures

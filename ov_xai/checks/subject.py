@@ -83,8 +83,8 @@ class Subject:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self.original_path = None if isinstance(original, ov.Model) else Path(original)
         self.patched_path = None if isinstance(patched, ov.Model) else Path(patched)
-        self.original = original if isinstance(original, ov.Model) else read_model(original)
-        self.patched = patched if isinstance(patched, ov.Model) else read_model(patched)
+        self.original = original if isinstance(original, ov.Model) else read_model(original, safe=options.safe)
+        self.patched = patched if isinstance(patched, ov.Model) else read_model(patched, safe=options.safe)
         if any(SALIENCY_MAP in output.get_names() for output in self.original.outputs):
             raise ModelMismatchError(
                 "ORIGINAL has a saliency_map output itself; expected the plain model, then the patched one. "

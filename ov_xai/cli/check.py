@@ -12,6 +12,7 @@ import click
 from ov_xai.checks import CATALOGUE, Check, CheckOptions, Outcome, Result, Verdict, as_junit, choose, write_result
 from ov_xai.checks import check as run_checks
 from ov_xai.cli.console import say
+from ov_xai.cli.options import safe_option
 from ov_xai.errors import EXIT_OK, OutputError, RequestError
 
 _WORDS = {Outcome.PASSED: "pass", Outcome.FAILED: "FAIL", Outcome.SKIPPED: "skip", Outcome.ERROR: "ERROR"}
@@ -44,11 +45,13 @@ class CodesType(click.ParamType[Any]):
 @click.option(
     "--write-baseline", type=click.Path(path_type=Path), metavar="FILE", help="Write the figures when all checks pass."
 )
+@click.option("--annotations", type=click.Path(path_type=Path), metavar="FILE|DIR", help="Boxes, for the baseline.")
 @click.option("--max-latency", type=float, metavar="RATIO", help="Largest patched / plain latency.  [default: 2.5]")
 @click.option("--max-memory", type=float, metavar="RATIO", help="Largest patched / plain peak memory.  [default: 2.0]")
 @click.option("--device", default="CPU", show_default=True, help="OpenVINO device.")
 @click.option("--only", type=CodesType(), default=(), metavar="CODE,...", help="Run these checks or groups only.")
 @click.option("--skip", type=CodesType(), default=(), metavar="CODE,...", help="Leave out these checks or groups.")
+@safe_option
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Also write JUnit XML.")
 @click.option("--list", "list_all", is_flag=True, help="List the checks and stop.")

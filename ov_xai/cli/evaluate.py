@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from ov_xai.cli.console import printable, say
 from ov_xai.cli.explain import parse_classes
-from ov_xai.cli.options import make_overrides, preprocessing_options
+from ov_xai.cli.options import make_overrides, preprocessing_options, safe_option
 from ov_xai.errors import EXIT_OK, EXIT_PARTIAL, RequestError
 from ov_xai.evaluation import METRICS, EvaluationOptions, Progress, Step
 from ov_xai.evaluation import evaluate as evaluate_model
@@ -50,6 +50,7 @@ _WIDTH = 120
 @preprocessing_options
 @click.option("--labels", type=_FILE, metavar="FILE", help="One label a line, in output order.")
 @click.option("--device", default="CPU", show_default=True, help="OpenVINO device.")
+@safe_option
 @click.option("--csv", "csv_file", type=_FILE, metavar="FILE", help="Also write a row per method and metric.")
 @click.option("--report", type=_FILE, metavar="FILE.html", help="Also write one page with table and curves.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -72,6 +73,7 @@ def evaluate(
     input_color: str | None,
     labels: Path | None,
     device: str,
+    safe: bool,
     csv_file: Path | None,
     report: Path | None,
     as_json: bool,
@@ -92,6 +94,7 @@ def evaluate(
         rise_masks=rise,
         seed=seed,
         classes=_named(classes),
+        safe=safe,
     )
     with _progress() as progress:
         found = evaluate_model(

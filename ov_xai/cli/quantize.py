@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ov_xai.cli.console import say
 from ov_xai.cli.insert import choose_output
-from ov_xai.cli.options import insertion_options, make_overrides, make_request, preprocessing_options
+from ov_xai.cli.options import insertion_options, make_overrides, make_request, preprocessing_options, safe_option
 from ov_xai.errors import EXIT_OK, EXIT_PARTIAL
 from ov_xai.graph.manifest import read_manifest
 from ov_xai.insertion import save
@@ -49,6 +49,7 @@ from ov_xai.request import InsertionRequest
 @preprocessing_options
 @click.option("--insert", "insert_branch", is_flag=True, help="Insert maps; into a plain model too.")
 @insertion_options
+@safe_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def quantize(
     *,
@@ -66,6 +67,7 @@ def quantize(
     resize: str | None,
     input_color: str | None,
     insert_branch: bool,
+    safe: bool,
     as_json: bool,
     **insertion: Any,
 ) -> int:
@@ -84,6 +86,7 @@ def quantize(
         exact_layers=exact_layers,
         accurate_bias=accurate_bias,
         overrides=make_overrides(mean, scale, resize, input_color),
+        safe=safe,
     )
     with tqdm(unit="img", desc="calibrating", disable=not sys.stderr.isatty(), file=sys.stderr) as bar:
         result = run_quantization(

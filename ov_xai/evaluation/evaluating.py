@@ -94,7 +94,9 @@ def evaluate(
     options = options or EvaluationOptions()
     notify = progress or (lambda _: None)
     boxes = None if annotations is None else read_annotations(annotations)
-    subject = open_subject(model, overrides=overrides, labels=labels, device=device, batch=options.batch)
+    subject = open_subject(
+        model, overrides=overrides, labels=labels, device=device, batch=options.batch, safe=options.safe
+    )
     specs = parse_methods(methods, classifier=subject.classifier, patched=subject.patched, rise=options.rise_masks > 0)
     applicable = for_model(subject, boxes is not None, options.metrics)
     found = _look(subject, Path(data), boxes, options, notify)

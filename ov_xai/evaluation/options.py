@@ -21,6 +21,7 @@ class EvaluationOptions:
         seed: of everything random.
         tolerance: of the pointing game, in pixels of the network's input.
         classes: labels or indices; of these the class with the highest probability is explained. Empty for all.
+        safe: try a model given by path in a process of its own first; see `insert`.
     """
 
     metrics: tuple[str, ...] | None = None
@@ -31,6 +32,7 @@ class EvaluationOptions:
     seed: int = 0
     tolerance: float = 15.0
     classes: tuple[str, ...] = ()
+    safe: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "metrics", parse_metrics(self.metrics))

@@ -72,7 +72,7 @@ class Subject:
 
 
 def open_subject(
-    model: Source, *, overrides: Overrides | None, labels: Sequence[str] | None, device: str, batch: int
+    model: Source, *, overrides: Overrides | None, labels: Sequence[str] | None, device: str, batch: int, safe: bool
 ) -> Subject:
     """Return a model, plain or patched, ready for evaluation.
 
@@ -82,7 +82,7 @@ def open_subject(
         ModelMismatchError: the labels do not match the class count.
         DeviceError: the device is unknown or cannot run the model.
     """
-    source = model.clone() if isinstance(model, ov.Model) else read_model(model)
+    source = model.clone() if isinstance(model, ov.Model) else read_model(model, safe=safe)
     name = source.get_friendly_name() if isinstance(model, ov.Model) else Path(model).name
     patched = read_manifest(source) is not None
     shown = source if patched else insert(model)

@@ -51,6 +51,7 @@ class QuantizationOptions:
         exact_layers: friendly or tensor names of layers that stay in floating point.
         accurate_bias: correct biases layer by layer: takes longer to quantise, and no longer to run.
         overrides: what differs from the preprocessing in the model's own `model_info`.
+        safe: try a model given by path in a process of its own first; see `insert`.
     """
 
     preset: Preset | None = None
@@ -59,6 +60,7 @@ class QuantizationOptions:
     exact_layers: Sequence[str] = ()
     accurate_bias: bool = False
     overrides: Overrides | None = None
+    safe: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "preset", None if self.preset is None else parse_word(Preset, self.preset))
@@ -167,7 +169,7 @@ def run_quantization(
         notify: called for every photo the model is run on.
     """
     require_nncf()
-    source = model.clone() if isinstance(model, ov.Model) else read_model(model)
+    source = model.clone() if isinstance(model, ov.Model) else read_model(model, safe=options.safe)
     if read_manifest(source) is not None:
         request = request or recall_request(source)
         source = remove(source)

@@ -11,7 +11,7 @@ import pytest
 from ov_xai import InputError, MissingExtraError, OutputError, RequestError, check, insert, save
 from ov_xai.checks import Outcome, quality
 from ov_xai.checks.baseline import Figure
-from tests.models import classifier
+from tests.models import CLASSES, classifier
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Metric:
     higher_is_better: bool
 
 
+LABELS = tuple(f"kind {index}" for index in range(CLASSES))
 METRICS = {"hits": Metric(True), "deletion": Metric(False)}
 
 
@@ -55,7 +56,8 @@ def figures(monkeypatch):
     def find(**values):
         found = {name: Interval(value, value - 0.02, value + 0.02) for name, value in values.items()}
 
-        def evaluate(model, data, *, methods):
+        def evaluate(model, data, *, methods, annotations):
+            assert annotations is None
             assert methods == ("model",)
             assert model.output("saliency_map")
             return SimpleNamespace(results=(StandIn("random", {}), StandIn("model", found)))
@@ -72,9 +74,9 @@ def outcome(paths, baseline, **options):
     return verdict.results[0].outcome, verdict.results[0].finding
 
 
-def write(paths, path):
+def write(paths, path, **options):
     original, patched, photos = paths
-    return check(original, patched, data=photos, write_baseline=path, only=["MAN", "QLT"])
+    return check(original, patched, data=photos, write_baseline=path, only=["MAN", "QLT"], **options)
 
 
 def test_the_baseline_says_what_was_measured(paths, figures, tmp_path):
@@ -178,7 +180,7 @@ def test_without_what_measures_them_nothing_is_passed(paths, figures, tmp_path, 
     figures(hits=0.8)
     write(paths, tmp_path / "baseline.json")
 
-    def missing(model, data):
+    def missing(model, data, annotations):
         raise MissingExtraError("scipy", "evaluate")
 
     monkeypatch.setattr(quality, "measure", missing)
@@ -194,7 +196,7 @@ def test_figures_are_measured_once(paths, figures, tmp_path, monkeypatch):
     write(paths, tmp_path / "baseline.json")
     calls = []
 
-    def counted(model, data):
+    def counted(model, data, annotations):
         calls.append(data)
         return {"hits": Figure(0.8, 0.02, True)}
 
@@ -210,3 +212,39 @@ def test_the_metrics_of_evaluate_are_measured(paths, tmp_path):
     assert metrics["insertion"]["higher_is_better"]
     assert not metrics["deletion"]["higher_is_better"]
     assert outcome(paths, tmp_path / "baseline.json")[0] is Outcome.PASSED
+
+
+@pytest.fixture
+def annotations(tmp_path):
+    """Return a file where each of `LABELS` fills the image."""
+    boxes = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 20, "height": 20}],
+        "categories": [{"id": index, "name": label} for index, label in enumerate(LABELS)],
+        "annotations": [{"id": i, "image_id": 1, "category_id": i, "bbox": [0, 0, 20, 20]} for i in range(CLASSES)],
+    }
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    return tmp_path / "boxes.json"
+
+
+def test_annotated_boxes_add_the_pointing_games(paths, annotations, tmp_path):
+    original, patched, _ = paths
+    save(insert(original, labels=LABELS), patched)
+    path = tmp_path / "baseline.json"
+    assert write(paths, path, annotations=annotations).ok
+    assert json.loads(path.read_text())["metrics"]["pointing-game"]["value"] == 1
+    assert outcome(paths, path, annotations=annotations)[0] is Outcome.PASSED
+    found, finding = outcome(paths, path)
+    assert found is Outcome.FAILED
+    assert "pointing-game is not measured any more" in finding
+
+
+def test_annotations_of_other_labels_are_an_error(paths, annotations, tmp_path):
+    with pytest.raises(InputError, match=r"boxes\.json' gives no pointing game: no annotated box is of an explained"):
+        check(
+            *paths[:2], data=paths[2], write_baseline=tmp_path / "baseline.json", only=["MAN"], annotations=annotations
+        )
+
+
+def test_annotations_without_a_baseline_are_refused(paths, tmp_path):
+    with pytest.raises(RequestError, match="Annotations serve a baseline"):
+        check(*paths[:2], data=paths[2], annotations=tmp_path / "boxes.json")

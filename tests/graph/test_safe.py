@@ -6,7 +6,7 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from ov_xai import ModelReadError, Session, insert, inspect, remove
+from ov_xai import EvaluationOptions, ModelReadError, Session, check, evaluate, insert, inspect, quantize, remove
 from ov_xai.graph import safe
 from ov_xai.graph.safe import try_model
 from tests.fuzz.dying import SITE
@@ -50,7 +50,19 @@ def test_a_trial_that_takes_too_much_memory_is_stopped(tmp_path):
         try_model(tmp_path / "model.xml", memory=1 << 30)
 
 
-@pytest.mark.parametrize("call", [insert, inspect, remove, Session])
+def _checked(model, safe):
+    check(model, model, safe=safe)
+
+
+def _evaluated(model, safe):
+    evaluate(model, model.parent, options=EvaluationOptions(safe=safe))
+
+
+def _quantized(model, safe):
+    quantize(model, model.parent, safe=safe)
+
+
+@pytest.mark.parametrize("call", [insert, inspect, remove, Session, _checked, _evaluated, _quantized])
 def test_every_reader_tries_first(model, monkeypatch, call):
     def refuse(path):
         raise ModelReadError(f"{path.name} was tried")
