@@ -17,9 +17,9 @@ import openvino as ov
 
 from ov_xai.analysis.class_head import ClassHead, feeds
 from ov_xai.analysis.scores import Activation
-from ov_xai.graph.kinds import CONTROL_FLOW, DECISION_OPS
+from ov_xai.graph.kinds import CONTROL_FLOW, DECISION_OPS, LEARNED_OPS
 from ov_xai.graph.trial import EXACT, position, reachable_parameters, sample_inputs, twin, with_stand_in
-from ov_xai.graph.view import GraphView, port
+from ov_xai.graph.view import GraphView, Port, is_weight, port
 
 Array = npt.NDArray[Any]
 
@@ -70,7 +70,7 @@ def find_label_ids(view: GraphView, head: ClassHead) -> LabelIds:
     """
     count = len(head.columns)
     plain = LabelIds(count, background=head.background)
-    if not feeds(view, head.levels, DECISION_OPS | CONTROL_FLOW):
+    if not feeds(view, head.levels, DECISION_OPS | CONTROL_FLOW) or not _come_out(view.model, head):
         return plain
     asked = sorted({0, min(1, count - 1), count - 1})
     answers = _ask(view.model, head, asked, _SURE_PLACES) or _ask(view.model, head, asked, None)
@@ -81,6 +81,26 @@ def find_label_ids(view: GraphView, head: ClassHead) -> LabelIds:
     answered = {answer.column for answer in answers if answer.values.get(place) == answer.column + offset}
     silent = [column for column in asked if column not in answered]
     return LabelIds(count, offset, silent[0] if silent else None, answers[0].score_at, place)
+
+
+def _come_out(model: ov.Model, head: ClassHead) -> bool:
+    """Return whether the outputs may hold class scores.
+
+    Where the scores only choose queries (DETR), they become whole numbers, or pass learned layers: there is nothing to
+    ask for, and a decoder takes its time.
+    """
+    tables = {port(level.table.output) for level in head.levels}
+    pending, seen = [result.input_value(0) for result in model.get_results()], set[Port]()
+    while pending:
+        tensor = pending.pop()
+        if port(tensor) in tables:
+            return True
+        node = tensor.get_node()
+        learned = node.get_type_name() in LEARNED_OPS and is_weight(node.input_value(1))
+        if port(tensor) not in seen and tensor.get_element_type().is_real() and not learned:
+            pending.extend(node.input_values())
+        seen.add(port(tensor))
+    return False
 
 
 @dataclass(frozen=True)
