@@ -212,7 +212,7 @@ def test_dynamic_height_and_width(method, mask):
 def test_dynamic_size_takes_the_mosaic_too():
     def build(height, width):
         image = ops.parameter([1, 3, height, width], np.float32)
-        features = ops.relu(ops.convolution(image, weights(CHANNELS, 3, 2, 2), [2, 2], [0, 0], [0, 0], [1, 1]))
+        features = ops.relu(ops.convolution(image, weights(CHANNELS, 3, 8, 8), [8, 8], [0, 0], [0, 0], [1, 1]))
         features.set_friendly_name("target")
         mixed = ops.convolution(features, weights(CHANNELS, CHANNELS, 3, 3), [1, 1], [1, 1], [1, 1], [1, 1])
         return model_of(image, dense(ops.reduce_mean(ops.relu(mixed), ints(2, 3)), CHANNELS, CLASSES))
@@ -220,7 +220,7 @@ def test_dynamic_size_takes_the_mosaic_too():
     request = InsertionRequest(target_layer="target", normalise=Normalise.NONE)
     dynamic = insert(build(-1, -1), request)
     assert read_manifest(dynamic).strategy == "mosaic"
-    for height, width in ((8, 10), (12, 6)):
+    for height, width in ((32, 40), (48, 24)):
         image = random_image(1, height, width)
         assert_maps_equal(output(dynamic, [image]), output(insert(build(height, width), request), [image]))
 
