@@ -22,6 +22,12 @@ def output(model, inputs, name="saliency_map", config=F32):
     return np.array(compiled(inputs)[name])
 
 
+def one_by_one(model, images, name="saliency_map", config=F32):
+    """Return one output for a batch of images, each inferred alone by one compiled model."""
+    compiled = ov.Core().compile_model(model, "CPU", config)
+    return np.concatenate([np.array(compiled([image[None]])[name]) for image in images])
+
+
 #: FP32 exponentials give zero somewhere below this.
 UNDERFLOW = 1e-30
 

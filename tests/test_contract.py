@@ -25,7 +25,7 @@ from ov_xai import (
 from ov_xai.graph.io import read_model, source_digest
 from ov_xai.perturbation import masks
 from ov_xai.selfcheck import check_outputs
-from tests.helpers import F32, assert_levels_equal, assert_maps_equal, output, run
+from tests.helpers import F32, assert_levels_equal, assert_maps_equal, one_by_one, output, run
 from tests.models import CHANNELS, CLASSES, HEIGHT, WIDTH, classifier, dense, ints, model_of, random_image, weights
 from tests.reference.mosaic import target_values
 
@@ -185,7 +185,7 @@ def test_every_method_serves_a_dynamic_batch(head, method):
     layer = "target" if head == "mixing" else None
     request = InsertionRequest(method=method, normalise=Normalise.NONE, target_layer=layer)
     patched = insert(classifier(head, batch=-1), request)
-    apart = np.concatenate([output(patched, [images[index : index + 1]]) for index in range(2)])
+    apart = one_by_one(patched, images)
     assert_maps_equal(output(patched, [images]), apart)
 
 

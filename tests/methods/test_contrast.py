@@ -5,7 +5,7 @@ import openvino as ov
 import pytest
 
 from ov_xai import InsertionRequest, Mask, Normalise, Score, insert, read_manifest
-from tests.helpers import SCORE_ROUNDING, assert_levels_equal, assert_maps_equal, output, run
+from tests.helpers import SCORE_ROUNDING, assert_levels_equal, assert_maps_equal, one_by_one, output, run
 from tests.models import HEIGHT, MOSAIC, WIDTH, classifier, random_image
 from tests.reference.mosaic import contrast_from_logits, literal_logits, to_u8
 from tests.transformers import TRANSFORMERS
@@ -62,7 +62,7 @@ def test_a_batch_is_explained_image_by_image(batch):
     images = random_image(batch=3)
     together = output(insert(classifier("mean", batch=batch), InsertionRequest(**RAW)), [images])
     alone = insert(classifier("mean"), InsertionRequest(**RAW))
-    apart = np.concatenate([output(alone, [images[index : index + 1]]) for index in range(3)])
+    apart = one_by_one(alone, images)
     assert_maps_equal(together, apart)
 
 

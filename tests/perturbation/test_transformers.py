@@ -9,7 +9,7 @@ from ov_xai import InsertionRequest, Mask, Method, Normalise, Score, insert, ins
 from ov_xai.errors import ModelMismatchError, RequestError, UnsupportedModelError
 from ov_xai.methods import recipro_cam
 from ov_xai.perturbation.forms import Refusal
-from tests.helpers import assert_levels_equal, assert_maps_equal, output, run
+from tests.helpers import assert_levels_equal, assert_maps_equal, one_by_one, output, run
 from tests.models import HEIGHT, WIDTH, random_image
 from tests.reference.mosaic import literal_logits, maps_from_logits, target_values, to_u8
 from tests.reference.unsupervised import activation_map, eigen_cam
@@ -86,7 +86,7 @@ def test_a_batch_is_explained_image_by_image(name, batch):
     build, images = TRANSFORMERS[name][0], random_image(batch=3)
     together = output(raw(build(batch)), [images])
     single = raw(build())
-    apart = np.concatenate([output(single, [images[index : index + 1]]) for index in range(3)])
+    apart = one_by_one(single, images)
     assert_maps_equal(together, apart)
 
 
