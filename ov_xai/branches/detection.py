@@ -9,7 +9,8 @@ import openvino as ov
 from ov_xai.analysis.detector import Detector
 from ov_xai.branches.branch import Branch, maps_per_image, spatial_mean
 from ov_xai.graph.emit import Emitter
-from ov_xai.methods.class_probability_map import class_probability_map, highest_scores, level_maps, otx_class_map
+from ov_xai.methods.class_probability_map import class_probability_map, otx_class_map
+from ov_xai.methods.class_scores import ClassScores
 from ov_xai.methods.maps import RawMaps
 from ov_xai.plan import DetectorPlan
 from ov_xai.request import Method, Normalise
@@ -28,18 +29,17 @@ def detector_branch(emit: Emitter, anatomy: Detector, plan: DetectorPlan) -> Bra
         return Branch(maps_per_image(emit, anatomy, plan.method, plan.normalise), vector=vector)
     assert plan.head is not None
     assert plan.ids is not None
-    levels = level_maps(emit, plan.head, apart=plan.apart)
-    columns = plan.ids.by_label
+    scores, columns = ClassScores(emit, plan.head, apart=plan.apart), plan.ids.by_label
     if plan.top_k is None:
-        return Branch(RawMaps(_by_label(emit, _combined(emit, plan, levels), columns, 0)), vector=vector)
-    best = _best_classes(emit, levels, columns, plan.top_k)
+        return Branch(RawMaps(_by_label(emit, _combined(emit, plan, scores.maps()), columns, 0)), vector=vector)
+    # Ids that stand for nothing come last.
+    best = emit.top_k(_by_label(emit, scores.highest(), columns, _LOWEST), plan.top_k, 1)[1]
     if plan.compat is not None or plan.top_k > _used(columns):
         # A softmax over the classes needs all of them, and label ids that stand for nothing have no scores.
-        maps = _by_label(emit, _combined(emit, plan, levels), columns, 0)
+        maps = _by_label(emit, _combined(emit, plan, scores.maps()), columns, 0)
         return Branch(RawMaps(emit.gather_per_image(maps, best)), best, vector)
     chosen = emit.subtract(best, emit.like(_shift(columns), best))
-    few = [emit.gather_per_image(level, chosen) for level in levels]
-    return Branch(RawMaps(_combined(emit, plan, few)), best, vector)
+    return Branch(RawMaps(_combined(emit, plan, scores.maps(chosen))), best, vector)
 
 
 def _combined(emit: Emitter, plan: DetectorPlan, levels: list[ov.Output]) -> ov.Output:
@@ -49,11 +49,6 @@ def _combined(emit: Emitter, plan: DetectorPlan, levels: list[ov.Output]) -> ov.
         return otx_class_map(emit, plan.head, levels, plan.level)
     scale_free = plan.normalise is Normalise.MINMAX
     return class_probability_map(emit, plan.head, levels, plan.combine, plan.level, scale_free=scale_free)
-
-
-def _best_classes(emit: Emitter, levels: list[ov.Output], columns: Columns, count: int) -> ov.Output:
-    """Return the label ids with the highest score on any level, i64 [N, count]; ids without a class come last."""
-    return emit.top_k(_by_label(emit, highest_scores(emit, levels), columns, _LOWEST), count, 1)[1]
 
 
 def _by_label(emit: Emitter, values: ov.Output, columns: Columns, empty: float) -> ov.Output:

@@ -260,6 +260,11 @@ class Emitter:
         values = self._emit(ops.topk, x, self.int_scalar(k), axis, "max", "value", "i64")
         return values, values.get_node().output(1)
 
+    def one_hot(self, indices: ov.Output, depth: int, peer: ov.Output) -> ov.Output:
+        """Return ones at `indices` on a new last axis of extent `depth`, else zeros, of the type of `peer`."""
+        one, zero = self.like(1, peer), self.like(0, peer)
+        return self._emit(ops.one_hot, indices, self.int_scalar(depth), one, zero, -1)
+
     # -- pictures --------------------------------------------------------------------------------------------------
 
     def resize(self, x: ov.Output, extents: ov.Output) -> ov.Output:

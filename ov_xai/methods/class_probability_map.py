@@ -17,34 +17,8 @@ import openvino as ov
 
 from ov_xai.analysis.axes import place_axes
 from ov_xai.analysis.class_head import ClassHead, Level
-from ov_xai.analysis.scores import Activation
 from ov_xai.graph.emit import Emitter
-from ov_xai.methods.level_scores import Scores, TableReader
 from ov_xai.request import Combine
-
-
-def level_maps(emit: Emitter, head: ClassHead, *, apart: bool = False) -> list[ov.Output]:
-    """Return per level one map per column of the class head, the background left in: [N, K, h_l, w_l].
-
-    Args:
-        emit: where nodes are added.
-        head: the class scores.
-        apart: read the scores behind a product.
-    """
-    reader = TableReader(emit, apart)
-    maps = []
-    for index in range(len(head.levels)):
-        with emit.scope(f"level_{index}"):
-            maps.append(_level_scores(emit, reader, head, index))
-    return maps
-
-
-def highest_scores(emit: Emitter, maps: list[ov.Output]) -> ov.Output:
-    """Return the highest score of each map on any level, [N, K], from maps per level [N, K, h_l, w_l]."""
-    highest = emit.reduce_max(maps[0], 2, 3)
-    for other in maps[1:]:
-        highest = emit.maximum(highest, emit.reduce_max(other, 2, 3))
-    return highest
 
 
 def class_probability_map(
@@ -86,29 +60,6 @@ def _combined(emit: Emitter, head: ClassHead, maps: list[ov.Output], combine: Co
     for other in resized[1:]:
         total = emit.maximum(total, other) if combine is Combine.MAX else emit.add(total, other)
     return total
-
-
-def _level_scores(emit: Emitter, reader: TableReader, head: ClassHead, index: int) -> ov.Output:
-    """Return the scores of one level, the largest of all anchors: [N, K, h, w]."""
-    scores = reader.scores(head.levels[index], head.columns, head.activation)
-    sure = _objectness(reader, head, index)
-    if sure is not None:
-        scores = scores.times(emit, sure)
-    return scores.best_anchor(emit)
-
-
-def _objectness(reader: TableReader, head: ClassHead, index: int) -> Scores | None:
-    activation = _single(head.activation)
-    if head.objectness is not None:
-        return reader.scores(head.levels[index], range(head.objectness, head.objectness + 1), activation)
-    if head.objectness_levels:
-        level = head.objectness_levels[index]
-        return reader.scores(level, range(level.table.columns), activation)
-    return None
-
-
-def _single(activation: Activation) -> Activation:
-    return Activation.SIGMOID if activation is Activation.SOFTMAX else activation
 
 
 def _extents(emit: Emitter, level: Level) -> ov.Output:

@@ -15,7 +15,7 @@ from ov_xai.graph.view import Port, port, sizes
 BATCH, ROWS, COLUMNS = Role.BATCH.value, Role.Y.value, Role.X.value
 #: What axes of scores count, besides the batch, rows and columns of the grid; any other word is an anchor.
 SCORE = "score"
-_ORDER = (BATCH, SCORE, ROWS, COLUMNS)
+MAP_AXES = (BATCH, SCORE, ROWS, COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,23 @@ class Scores:
         """Return the product with scores of the same places, such as an objectness."""
         return Scores(emit.multiply(self.values, _transposed(emit, other, self.axes)), self.axes)
 
+    def highest(self, emit: Emitter) -> ov.Output:
+        """Return the highest score at any place, [N, K]."""
+        kept = [axis for axis in (BATCH, SCORE) if axis in self.axes]
+        others = [index for index, axis in enumerate(self.axes) if axis not in kept]
+        left = tuple(axis for axis in self.axes if axis in kept)
+        best = _transposed(emit, Scores(emit.reduce_max(self.values, *others), left), tuple(kept))
+        return best if len(kept) == 2 else emit.unsqueeze(best, 0)
+
     def best_anchor(self, emit: Emitter) -> ov.Output:
         """Return the largest score of all anchors, [N, K, h, w]."""
-        anchors = [index for index, axis in enumerate(self.axes) if axis not in _ORDER]
+        anchors = [index for index, axis in enumerate(self.axes) if axis not in MAP_AXES]
         best = emit.reduce_max(self.values, *anchors) if anchors else self.values
-        left = tuple(axis for axis in self.axes if axis in _ORDER)
-        ordered = _transposed(emit, Scores(best, left), tuple(axis for axis in _ORDER if axis in left))
+        left = tuple(axis for axis in self.axes if axis in MAP_AXES)
+        ordered = _transposed(emit, Scores(best, left), tuple(axis for axis in MAP_AXES if axis in left))
         # Axes that are missing come last: the CPU plugin loses an axis when a Transpose moves axes of extent one about
         # (OpenVINO 2026.4, [6, K, 1, 1, 1] by 2 1 3 4 0).
-        missing = [index for index, axis in enumerate(_ORDER) if axis not in left]
+        missing = [index for index, axis in enumerate(MAP_AXES) if axis not in left]
         return emit.unsqueeze(ordered, *missing) if missing else ordered
 
 
@@ -77,35 +85,42 @@ class TableReader:
         self._emit = emit
         self._apart = apart
         self._tables: dict[Port, ov.Output] = {}
-        self._joined_scores: dict[tuple[Port, range, Activation], ov.Output] = {}
+        self._joined: dict[tuple[Port, range, Activation], ov.Output] = {}
 
     def scores(self, level: Level, columns: range, activation: Activation) -> Scores:
         """Return some columns of a level as probabilities; as they are for NONE."""
         table = level.table
         if level.axis is not None and table.anchors == 1:
-            joined = self._joined(level, columns, activation)
-            return self._counted(self._cut(joined, level), level, len(columns))
+            return self.cut(self.joined(level, columns, activation), level)
         chosen = columns if table.anchors == 1 else range(table.columns)
         values = self._columns(level, chosen)
-        if level.axis is not None:
-            values = self._cut(values, level)
-        scores = self._counted(values, level, len(chosen))
+        scores = self._counted(values, level) if level.axis is None else self.cut(values, level)
         if len(chosen) != len(columns):
             axis = scores.axes.index(SCORE)
             scores = Scores(self._emit.slice(scores.values, columns.start, columns.stop, axis), scores.axes)
         return scores.activated(self._emit, activation)
+
+    def joined(self, level: Level, columns: range, activation: Activation) -> ov.Output:
+        """Return some columns of a table that joins levels, as probabilities, computed once for all levels."""
+        key = (port(level.table.output), columns, activation)
+        if key not in self._joined:
+            axes = [SCORE if axis == level.table.column_axis else "" for axis in range(len(level.layout))]
+            scores = Scores(self._columns(level, columns), tuple(axes))
+            self._joined[key] = scores.activated(self._emit, activation).values
+        return self._joined[key]
+
+    def cut(self, joined: ov.Output, level: Level) -> Scores:
+        """Return the scores of a level out of a table that joins it with others, or out of some columns of it."""
+        # Of our own tensors a Slice is safe, and costs nothing.
+        own = port(joined) != port(level.table.output)
+        cut = self._emit.slice if own else self._emit.slice_apart
+        return self._counted(cut(joined, *level.positions, level.axis or 0), level)
 
     def _table(self, level: Level) -> ov.Output:
         table = level.table.output
         if port(table) not in self._tables:
             self._tables[port(table)] = self._emit.times_one(table) if self._apart else table
         return self._tables[port(table)]
-
-    def _cut(self, values: ov.Output, level: Level) -> ov.Output:
-        """Return the positions of a level; only of our own tensors is a Slice safe, which costs nothing."""
-        own = port(values) != port(level.table.output)
-        cut = self._emit.slice if own else self._emit.slice_apart
-        return cut(values, *level.positions, level.axis or 0)
 
     def _columns(self, level: Level, columns: range) -> ov.Output:
         """Return some columns of a table, of all levels that it holds."""
@@ -114,26 +129,17 @@ class TableReader:
             return values
         return self._emit.slice_apart(values, columns.start, columns.stop, table.column_axis)
 
-    def _joined(self, level: Level, columns: range, activation: Activation) -> ov.Output:
-        """Return some columns of a table that joins levels, as probabilities, computed once for all levels."""
-        key = (port(level.table.output), columns, activation)
-        if key not in self._joined_scores:
-            axes = [SCORE if axis == level.table.column_axis else "" for axis in range(len(level.layout))]
-            scores = Scores(self._columns(level, columns), tuple(axes))
-            self._joined_scores[key] = scores.activated(self._emit, activation).values
-        return self._joined_scores[key]
-
-    def _counted(self, values: ov.Output, level: Level, columns: int) -> Scores:
+    def _counted(self, values: ov.Output, level: Level) -> Scores:
         """Give each factor an axis of its own."""
+        anchors, extents = level.table.anchors, sizes(values) or []
         parts: list[tuple[str, int | None]] = []
         for index, axis in enumerate(level.layout):
             if index == level.table.column_axis:
-                anchors = level.table.anchors
                 parts.extend([("anchor", anchors)] if anchors > 1 else [])
-                parts.append((SCORE, columns))
+                parts.append((SCORE, (extents[index] or 1) // anchors))
             else:
                 parts.extend((factor.role.value, factor.size) for segment in axis for factor in segment)
-        if [extent for _, extent in parts] != sizes(values):
+        if [extent for _, extent in parts] != extents:
             # One dynamic extent, the batch, is what is left.
             values = self._emit.reshape(values, *(-1 if extent is None else extent for _, extent in parts))
         return Scores(values, tuple(name for name, _ in parts))
