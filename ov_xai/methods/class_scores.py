@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import openvino as ov
 
@@ -136,7 +136,22 @@ class ClassScores:
             column = range(head.objectness, head.objectness + 1)
             sure = self._reader.joined(level, column, _single(head.activation))
             scores = scores.times(self._emit, Scores(sure, axes))
-        return _Part(scores, range(len(head.columns)) if softmax else head.columns, levels)
+        part = _Part(scores, range(len(head.columns)) if softmax else head.columns, levels)
+        anchors = {one.segment[-1] for one in levels.values()}
+        same = anchors.pop() if len(anchors) == 1 else None
+        return part if same is None or same.role is not Role.OTHER else self._without_anchors(part, same.size or 1)
+
+    def _without_anchors(self, part: _Part, anchors: int) -> _Part:
+        """Return the largest scores of all anchors, which every level has as many of, innermost: at once for all."""
+        values, axis = part.scores.values, part.scores.axes.index(_JOINED)
+        shape = [-1 if extent is None else extent for extent in sizes(values) or []]
+        apart = self._emit.reshape(values, *shape[:axis], shape[axis] // anchors, anchors, *shape[axis + 1 :])
+        best = Scores(self._emit.reduce_max(apart, axis + 1), part.scores.axes)
+        levels = {
+            index: replace(level, start=level.start // anchors, segment=level.segment[:-1])
+            for index, level in part.levels.items()
+        }
+        return _Part(best, part.columns, levels)
 
 
 def _stays_whole(head: ClassHead, level: Level) -> bool:

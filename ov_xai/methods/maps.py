@@ -9,7 +9,6 @@ import numpy as np
 import openvino as ov
 
 from ov_xai.graph.emit import Emitter
-from ov_xai.graph.view import sizes
 from ov_xai.request import Normalise
 
 
@@ -50,8 +49,7 @@ def normalised(emit: Emitter, maps: ov.Output, normalise: Normalise) -> ov.Outpu
         # The producer of the output must not be a Softmax: runtimes look at it to tell logits from probabilities.
         return emit.reshape(values, *([0] * len(maps.get_partial_shape())))
     # Flat: a plugin that lays maps out class by class then turns the numbers, which is quicker than to turn the bytes.
-    extents, rank = sizes(maps) or [], len(maps.get_partial_shape())
-    grid = [emit.extents(maps, axis) if extents[axis] is None else extents[axis] for axis in (rank - 2, rank - 1)]
+    rank = len(maps.get_partial_shape())
     flat = emit.reshape(maps, *([0] * (rank - 2)), -1)
     low, high = emit.reduce_min(flat, -1, keep=True), emit.reduce_max(flat, -1, keep=True)
     span = emit.subtract(high, low)
@@ -59,4 +57,4 @@ def normalised(emit: Emitter, maps: ov.Output, normalise: Normalise) -> ov.Outpu
     safe = emit.add(span, emit.convert(emit.equal(span, emit.like(0, span)), span.get_element_type()))
     unit = emit.divide(emit.subtract(flat, low), safe)
     levels = emit.convert(emit.round(emit.multiply(unit, emit.like(np.float32(255), unit))), ov.Type.u8)
-    return emit.reshape(levels, *([0] * (rank - 2)), *grid)
+    return emit.reshape(levels, *([0] * (rank - 2)), emit.extents(maps, rank - 2, rank - 1))

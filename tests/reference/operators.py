@@ -154,6 +154,13 @@ def gather(node, inputs):
     return np.take(inputs[0], inputs[1], int(inputs[2]))
 
 
+@operator("OneHot")
+def one_hot(node, inputs):
+    indices, depth, on, off = inputs
+    assert node.get_attributes()["axis"] == indices.ndim
+    return np.where(indices[..., None] == np.arange(int(depth)), on, off)
+
+
 @operator("Slice")
 def cut(node, inputs):
     x, starts, stops, steps = inputs[:4]
