@@ -7,6 +7,7 @@ import openvino as ov
 from ov_xai.analysis.attention import is_attention
 from ov_xai.analysis.classifier import Classifier
 from ov_xai.analysis.scores import Activation, classifier_input
+from ov_xai.branches.best import best_classes
 from ov_xai.branches.branch import Branch, grid_extents, maps_per_image, spatial_mean
 from ov_xai.errors import UnsupportedModelError
 from ov_xai.graph.emit import Emitter
@@ -89,7 +90,7 @@ def _choose_classes(
     # Of logits and their activation, the one that is an output: a new reader of the other could change its precision.
     best = scores.probabilities if scores.probabilities is not None else scores.logits
     flat = emit.reshape(best, -1, scores.classes)
-    _, indices = emit.top_k(flat, plan.top_k or 1, 1)
+    indices = best_classes(emit, flat, plan.top_k or 1)
     affected = {node_key(node) for node in head} | {node_key(anatomy.target.output.get_node())}
     separable = plan.activation is not Activation.SOFTMAX and plan.score is not Score.CONTRAST
     tail = find_class_tail(scores.logits, scores.classes, affected, ctx) if separable else None

@@ -7,6 +7,7 @@ from typing import TypeAlias
 import openvino as ov
 
 from ov_xai.analysis.detector import Detector
+from ov_xai.branches.best import best_classes
 from ov_xai.branches.branch import Branch, maps_per_image, spatial_mean
 from ov_xai.graph.emit import Emitter
 from ov_xai.methods.class_probability_map import class_probability_map, otx_class_map
@@ -33,7 +34,7 @@ def detector_branch(emit: Emitter, anatomy: Detector, plan: DetectorPlan) -> Bra
     if plan.top_k is None:
         return Branch(RawMaps(_by_label(emit, _combined(emit, plan, scores.maps()), columns, 0)), vector=vector)
     # Ids that stand for nothing come last.
-    best = emit.top_k(_by_label(emit, scores.highest(), columns, _LOWEST), plan.top_k, 1)[1]
+    best = best_classes(emit, _by_label(emit, scores.highest(), columns, _LOWEST), plan.top_k)
     if plan.compat is not None or plan.top_k > _used(columns):
         # A softmax over the classes needs all of them, and label ids that stand for nothing have no scores.
         maps = _by_label(emit, _combined(emit, plan, scores.maps()), columns, 0)

@@ -150,6 +150,10 @@ class Emitter:
     def gather(self, x: ov.Output, indices: ov.Output, axis: int) -> ov.Output:
         return self._emit(ops.gather, x, indices, self.int_scalar(axis))
 
+    def gather_elements(self, x: ov.Output, indices: ov.Output, axis: int) -> ov.Output:
+        """Return the entries at `indices` along an axis; both have the same extents elsewhere."""
+        return self._emit(ops.gather_elements, x, indices, axis)
+
     def gather_per_image(self, x: ov.Output, indices: ov.Output) -> ov.Output:
         """Return x[n, indices[n]] for x [N, K, ...] and indices i64 [N, T], as [N, T, ...].
 

@@ -154,6 +154,11 @@ def gather(node, inputs):
     return np.take(inputs[0], inputs[1], int(inputs[2]))
 
 
+@operator("GatherElements")
+def gather_elements(node, inputs):
+    return np.take_along_axis(inputs[0], inputs[1], node.get_attributes()["axis"])
+
+
 @operator("OneHot")
 def one_hot(node, inputs):
     indices, depth, on, off = inputs
