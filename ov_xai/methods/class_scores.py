@@ -156,9 +156,12 @@ class ClassScores:
 
 def _stays_whole(head: ClassHead, level: Level) -> bool:
     """Return whether the levels of a table are taken apart last: [N, places, columns] or [N, columns, places]."""
-    table = level.table
-    plain = len(table.layout) == 3 and has_role(table.layout[0], Role.BATCH) and table.column_axis > 0
-    return level.axis is not None and table.anchors == 1 and plain and not head.objectness_levels
+    table, axis = level.table, level.axis
+    if axis is None or table.anchors > 1 or head.objectness_levels:
+        return False
+    bounds = [other.positions for other in head.levels if port(other.table.output) == port(table.output)]
+    filled = sum(stop - start for start, stop in bounds) == (sizes(table.output) or [])[axis]
+    return filled and len(table.layout) == 3 and has_role(table.layout[0], Role.BATCH) and table.column_axis > 0
 
 
 def _single(activation: Activation) -> Activation:
