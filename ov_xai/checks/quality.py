@@ -34,6 +34,8 @@ def _no_worse(subject: Subject) -> Finding:
             "same ones"
         )
     found = worse(old, new)
+    if POINTING_GAME in old.metrics and subject.options.annotations is None:
+        found.append("the baseline was written with annotations: give them with --annotations")
     return failed("; ".join(found)) if found else passed(f"{len(old.metrics)} figures no worse, on {new.images} images")
 
 

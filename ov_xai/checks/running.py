@@ -56,7 +56,7 @@ def check(
         ModelReadError: a model cannot be read.
         ModelMismatchError: the original carries a saliency branch.
         DeviceError: the device is not available.
-        InputError: there are no images in `data`, or the baseline cannot be read.
+        InputError: there are no images in `data`, or the baseline or the annotations cannot be read.
         OutputError: the baseline cannot be written.
         MissingExtraError: a baseline is to be written, and what measures it is not installed.
     """

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import openvino as ov
 
 from ov_xai.analysis.dissection import Dissected
+from ov_xai.annotations import read_annotations
 from ov_xai.checks.anatomy_of import anatomy_of
 from ov_xai.checks.baseline import Baseline, read_baseline
 from ov_xai.checks.maps_of import Maps, maps_of
@@ -71,13 +72,15 @@ class Subject:
     Raises:
         ModelReadError: a file cannot be read.
         ModelMismatchError: the original carries a saliency branch itself.
-        InputError: no image of the folder, or not the baseline, can be read.
+        InputError: no image of the folder, not the baseline, or not the annotations can be read.
     """
 
     def __init__(self, original: Source, patched: Source, options: CheckOptions) -> None:
         self.options = options
         self.images = {} if options.data is None else load_images(options.data, options.images)
         self.baseline = None if options.baseline is None else read_baseline(options.baseline)
+        if options.annotations is not None:
+            read_annotations(options.annotations)  # what is wrong with them is said before anything is measured
         #: Figures of quality, once they have been measured.
         self.figures: Baseline | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None

@@ -236,6 +236,7 @@ def test_annotated_boxes_add_the_pointing_games(paths, annotations, tmp_path):
     found, finding = outcome(paths, path)
     assert found is Outcome.FAILED
     assert "pointing-game is not measured any more" in finding
+    assert "give them with --annotations" in finding
 
 
 def test_annotations_of_other_labels_are_an_error(paths, annotations, tmp_path):
@@ -243,6 +244,11 @@ def test_annotations_of_other_labels_are_an_error(paths, annotations, tmp_path):
         check(
             *paths[:2], data=paths[2], write_baseline=tmp_path / "baseline.json", only=["MAN"], annotations=annotations
         )
+
+
+def test_annotations_that_cannot_be_read_are_refused_at_once(paths, tmp_path):
+    with pytest.raises(InputError, match=r"missing\.json' cannot be read"):
+        write(paths, tmp_path / "baseline.json", annotations=tmp_path / "missing.json")
 
 
 def test_annotations_without_a_baseline_are_refused(paths, tmp_path):
