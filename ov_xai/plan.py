@@ -165,12 +165,12 @@ def rounds(anatomy: Classifier) -> bool:
 
 def _activation(anatomy: Classifier, score: Score) -> Activation:
     """Return what makes probabilities of logits: the model's own activation, else softmax, or sigmoid when its
-    `model_info` says that classes do not exclude each other."""
+    `model_info` says that classes do not exclude each other; softmax where the model gives their logarithms."""
     if score is Score.LOGIT:
         return Activation.NONE
     own = anatomy.scores.activation
     if own is not Activation.NONE:
-        return own
+        return Activation.SOFTMAX if own is Activation.LOG_SOFTMAX else own
     multilabel = is_true(info_value(anatomy.view.model, "multilabel"))
     return Activation.SIGMOID if multilabel or anatomy.scores.classes == 1 else Activation.SOFTMAX
 

@@ -10,9 +10,10 @@ import numpy.typing as npt
 import openvino as ov
 
 from ov_xai.analysis.axes import Role
-from ov_xai.analysis.class_head import BOX_COLUMNS, ClassHead
+from ov_xai.analysis.class_head import BOX_COLUMNS, ClassHead, feeds
 from ov_xai.analysis.detector import Detector, DetectorTask
 from ov_xai.analysis.scores import Activation
+from ov_xai.graph.kinds import CONTROL_FLOW, DECISION_OPS
 from ov_xai.graph.model_info import read_labels
 from ov_xai.graph.readout import Columns, Readout, columns_of
 from ov_xai.graph.trial import EXACT, SAMPLE_SIZE, sample_inputs
@@ -39,7 +40,9 @@ def find_readout(model: ov.Model, anatomy: Detector, ids: LabelIds | None) -> Re
     """
     if anatomy.task is DetectorTask.SEGMENTATION:
         return None
-    found = _selected(model, ids) or _dense(anatomy, ids) or _rows(model) or _queries(model, anatomy.head)
+    found = _selected(model, ids) or _dense(anatomy, ids) or _rows(model)
+    if found is None and _scores_queries(anatomy):
+        found = _queries(model, anatomy.head)
     return None if found is None else _with_format(model, found, anatomy)
 
 
@@ -153,6 +156,11 @@ def _dense_boxes(model: ov.Model, head: ClassHead, scores: list[Columns]) -> Col
 def _row_count(model: ov.Model, scores: Columns) -> int | None:
     shape = sizes(model.outputs[scores.output]) or []
     return None if len(shape) < 2 else shape[-2] if scores.axis == -1 else shape[-1]
+
+
+def _scores_queries(anatomy: Detector) -> bool:
+    """Return whether the outputs may score queries: places are not scored, or their scores choose among them."""
+    return anatomy.head is None or feeds(anatomy.view, anatomy.head.levels, DECISION_OPS | CONTROL_FLOW)
 
 
 def _queries(model: ov.Model, head: ClassHead | None) -> Readout | None:

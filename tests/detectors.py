@@ -5,6 +5,7 @@ arranged there, so that a reference can be computed without any of the code unde
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import openvino as ov
@@ -160,6 +161,28 @@ def softmax_with_background(batch=1):
     return model_of(image, ("boxes", boxes), ("scores", scores)), known
 
 
+def softmax_whose_background_is_cut_off(batch=1, at_the_end=False):
+    """Of a softmax over background and classes only the classes leave the model."""
+    image, levels = pyramid(batch)
+    boxes = joined(heads(levels, 4, "box"), 1, 4)
+    scores = ops.softmax(joined(heads(levels, 1 + CLASSES, "class", 50), 1, 1 + CLASSES), 2)
+    first = 0 if at_the_end else 1
+    kept = ops.slice(scores, ints(first), ints(first + CLASSES), ints(1), ints(2))
+    by_label = tuple(range(first, first + CLASSES))
+    known = Known(names("class"), activation="softmax", classes=1 + CLASSES, by_label=by_label)
+    return model_of(image, ("boxes", boxes), ("scores", kept)), known
+
+
+def softmax_of_one_class(batch=1):
+    """Of a softmax over background and one class only the class leaves the model."""
+    image, levels = pyramid(batch)
+    boxes = joined(heads(levels, 4, "box"), 1, 4)
+    scores = ops.softmax(joined(heads(levels, 2, "class", 50), 1, 2), 2)
+    kept = ops.slice(scores, ints(1), ints(2), ints(1), ints(2))
+    known = Known(names("class"), activation="softmax", classes=2, by_label=(1,))
+    return model_of(image, ("boxes", boxes), ("scores", kept)), known
+
+
 def flattened_softmax(batch=1):
     """Every level is flattened before they are joined, and divided into places and classes after that."""
     image, levels = pyramid(batch)
@@ -278,6 +301,9 @@ FORMS = {
     "own_objectness": own_objectness,
     "anchors_with_objectness": anchors_with_objectness,
     "softmax_with_background": softmax_with_background,
+    "softmax_whose_background_is_cut_off": softmax_whose_background_is_cut_off,
+    "softmax_whose_background_is_cut_off_at_the_end": partial(softmax_whose_background_is_cut_off, at_the_end=True),
+    "softmax_of_one_class": softmax_of_one_class,
     "flattened_softmax": flattened_softmax,
     "logits_of_shared_layers": logits_of_shared_layers,
     "an_output_per_level": an_output_per_level,

@@ -41,6 +41,8 @@ def model_of(image, logits, activation=None):
     name = "logits"
     if activation == "softmax":
         logits, name = ops.softmax(logits, 1), "probabilities"
+    if activation == "log_softmax":
+        logits, name = ops.log_softmax(logits, 1), "log_probabilities"
     if activation == "sigmoid":
         logits, name = ops.sigmoid(logits), "probabilities"
     result = ops.result(logits)

@@ -274,7 +274,7 @@ def test_the_self_check_refuses_changed_predictions(stored):
         check_outputs(plain, classifier("mean"))
 
 
-@pytest.mark.parametrize("activation", [None, "sigmoid", "softmax"])
+@pytest.mark.parametrize("activation", [None, "sigmoid", "softmax", "log_softmax"])
 @pytest.mark.parametrize("method", METHODS)
 def test_bf16_predictions_of_any_size_keep_every_bit(method, activation):
     config = {**F32, "INFERENCE_PRECISION_HINT": "bf16"}

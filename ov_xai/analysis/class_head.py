@@ -11,7 +11,7 @@ import openvino as ov
 from ov_xai.analysis.axes import Factor, Grid, Layout, Role, Segment, place_axes, segment_size
 from ov_xai.analysis.propagation import Layouts
 from ov_xai.analysis.scores import Activation
-from ov_xai.analysis.tables import Table, activated_tables, from_source, linear_tables, reaches_an_end, replaces
+from ov_xai.analysis.tables import Table, activated_tables, columns_made, from_source, linear_tables, reaches_an_end, replaces
 from ov_xai.graph.kinds import LEARNED_OPS
 from ov_xai.graph.view import GraphView, node_key, port, upstream
 
@@ -68,6 +68,7 @@ class ClassHead:
         objectness_levels: the same in tables of their own, one per level; empty for none.
         made_by: the activation that the scores in the tables have been through.
         activation: the activation that makes probabilities of them; NONE when they are probabilities.
+        complete: whether the columns are all that the activation made, so that a background is still among them.
         background: index among `columns` of the class that means "nothing"; None for none.
         alone: whether the model's outputs hold nothing else, so that boxes must be among the columns.
         enlarged: whether the model goes on with the tables, resizing them.
@@ -80,6 +81,7 @@ class ClassHead:
     objectness_levels: tuple[Level, ...] = ()
     made_by: Activation = Activation.NONE
     activation: Activation = Activation.NONE
+    complete: bool = True
     background: int | None = None
     alone: bool = False
     enlarged: bool = False
@@ -152,6 +154,7 @@ def _grouped(view: GraphView, tables: list[Table]) -> list[ClassHead]:
             columns=part.columns,
             objectness=part.objectness,
             made_by=part.first.activation,
+            complete=len(part.columns) == columns_made(view, part.first),
             alone=_is_alone(view, part.levels),
             enlarged=feeds(view, part.levels, {"Interpolate"}),
             shared_weights=_share_weights(view, [level.table for level in part.levels]),
@@ -194,6 +197,8 @@ def _with_objectness(heads: list[ClassHead]) -> list[ClassHead]:
         return heads
     if _places(single) != _places(first) or single.made_by is not first.made_by:
         return heads
+    if first.levels[0].table.sources & single.levels[0].table.sources:
+        return heads  # columns of one activation are no product of two
     return [replace(first, objectness_levels=single.levels), *heads[1:-1]]
 
 

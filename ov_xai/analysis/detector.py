@@ -214,7 +214,7 @@ def _settled(head: ClassHead, card: Card | None, task: DetectorTask, labels: int
     natural = Activation.SOFTMAX if exclusive else Activation.SIGMOID
     activation = natural if head.made_by is Activation.NONE else Activation.NONE
     sure = head.objectness is not None or bool(head.objectness_levels) or labels == len(head.columns)
-    nothing = task is DetectorTask.DETECTION and head.made_by is Activation.SOFTMAX and not sure
+    nothing = task is DetectorTask.DETECTION and head.made_by is Activation.SOFTMAX and head.complete and not sure
     head = replace(head, activation=activation, background=0 if nothing else None)
     if card is None:
         return head

@@ -20,8 +20,16 @@ class Activation(str, Enum):
     """What turns logits into probabilities at the end of the model."""
 
     SOFTMAX = "softmax"
+    LOG_SOFTMAX = "log_softmax"
     SIGMOID = "sigmoid"
     NONE = "none"
+
+
+_ACTIVATIONS = {
+    "Softmax": Activation.SOFTMAX,
+    "LogSoftmax": Activation.LOG_SOFTMAX,
+    "Sigmoid": Activation.SIGMOID,
+}
 
 
 @dataclass(frozen=True)
@@ -31,14 +39,14 @@ class Scores:
     Attributes:
         output: index of the model output that carries them.
         logits: output of the last op before any final activation.
-        probabilities: output of that activation; None when the model ends with logits.
+        activated: output of that activation; None when the model ends with logits.
         activation: what the activation is.
         classes: number of classes K.
     """
 
     output: int
     logits: ov.Output
-    probabilities: ov.Output | None
+    activated: ov.Output | None
     activation: Activation
     classes: int
 
@@ -114,14 +122,14 @@ def _as_scores(view: GraphView, layouts: Layouts, index: int) -> Scores | None:
         return None
     if any(view.node(key).get_type_name() in DECISION_OPS for key in view.ancestors([source.get_node()])):
         return None
-    logits, probabilities, activation = _strip_activation(source)
+    logits, activated, activation = _strip_activation(source)
     extents = sizes(logits) or []
     axis = vector_axis(layouts[port(logits)], extents)
     classes = None if axis is None else extents[axis]
     at_places = axis is not None and has_places(layouts[port(logits)][axis])
     if classes is None or at_places or _lists_several(view, source, classes):
         return None
-    return Scores(index, logits, probabilities, activation, classes)
+    return Scores(index, logits, activated, activation, classes)
 
 
 def _lists_several(view: GraphView, source: ov.Output, classes: int) -> bool:
@@ -132,16 +140,15 @@ def _lists_several(view: GraphView, source: ov.Output, classes: int) -> bool:
 
 
 def _strip_activation(source: ov.Output) -> tuple[ov.Output, ov.Output | None, Activation]:
-    """Walk back through views and one activation; return (logits, probabilities, activation)."""
+    """Walk back through views and one activation; return (logits, activated, activation)."""
     current = source
     while current.get_node().get_type_name() in VIEW_OPS:
         current = current.get_node().input_value(0)
     kind = current.get_node().get_type_name()
-    if kind in ("Softmax", "LogSoftmax"):
-        return current.get_node().input_value(0), source, Activation.SOFTMAX
-    if kind == "Sigmoid":
-        return current.get_node().input_value(0), source, Activation.SIGMOID
-    return source, None, Activation.NONE
+    activation = _ACTIVATIONS.get(kind)
+    if activation is None:
+        return source, None, Activation.NONE
+    return current.get_node().input_value(0), source, activation
 
 
 def _deepest(view: GraphView, candidates: list[Scores]) -> list[Scores]:

@@ -108,6 +108,13 @@ def from_source(view: GraphView, table: Table, source: int) -> tuple[int, ...]:
     return () if marked is None else tuple(int(column) for column in np.flatnonzero(marked))
 
 
+def columns_made(view: GraphView, table: Table) -> int:
+    """Return the number of columns of the activation, or of the layer, that made the scores of a table."""
+    made = view.node(min(table.sources)).output(0)
+    axis = column_axis(made, table.layouts)
+    return table.columns if axis is None else (sizes(made) or [])[axis] or table.columns
+
+
 def column_axis(output: ov.Output, layouts: Layouts) -> int | None:
     """Return the axis that holds the columns of a table of places; None when the tensor is none."""
     layout = layouts.get(port(output))
@@ -241,10 +248,12 @@ def _table(view: GraphView, output: ov.Output, layouts: Layouts, traces: dict[Po
 def replaces(view: GraphView, later: Table, earlier: Table) -> bool:
     """Return whether a later table holds the scores of an earlier one.
 
-    Of probabilities a background or boxes may have been dropped, but not all classes but one; logits may have been
-    divided into anchors and classes.
+    Of probabilities a background or boxes may have been dropped, but not all classes but one, save of a softmax of two;
+    logits may have been divided into anchors and classes.
     """
-    single = earlier.activation is not Activation.NONE and len(later.scores) < min(2, len(earlier.scores))
+    background_and_one = earlier.activation is Activation.SOFTMAX and len(earlier.scores) == 2
+    fewest = 1 if background_and_one else min(2, len(earlier.scores))
+    single = earlier.activation is not Activation.NONE and len(later.scores) < fewest
     if single or not earlier.sources <= later.sources:
         return False
     return node_key(earlier.output.get_node()) in view.ancestors([later.output.get_node()])

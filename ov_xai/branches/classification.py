@@ -70,7 +70,8 @@ def _class_wise(emit: Emitter, anatomy: Classifier, plan: ClassifierPlan) -> tup
     if plan.top_k is not None:
         ctx.subset = _choose_classes(emit, anatomy, plan, ctx, head)
     if plan.score is Score.CONTRAST:
-        raw = contrast(head, scores.logits, scores.probabilities, scores.classes, ctx, activation=plan.activation)
+        prediction = _prediction(emit, anatomy)
+        raw = contrast(head, scores.logits, prediction, scores.classes, ctx, activation=plan.activation)
         return raw, ctx.subset
     raw = recipro_cam(
         head,
@@ -83,12 +84,20 @@ def _class_wise(emit: Emitter, anatomy: Classifier, plan: ClassifierPlan) -> tup
     return raw, ctx.subset
 
 
+def _prediction(emit: Emitter, anatomy: Classifier) -> ov.Output | None:
+    """Return the probabilities that the model gives; None when it ends with logits."""
+    scores = anatomy.scores
+    if scores.activated is None or scores.activation is not Activation.LOG_SOFTMAX:
+        return scores.activated
+    return emit.softmax(emit.reshape(scores.activated, -1, scores.classes), 1)
+
+
 def _choose_classes(
     emit: Emitter, anatomy: Classifier, plan: ClassifierPlan, ctx: Context, head: list[ov.Node]
 ) -> ClassSubset:
     scores = anatomy.scores
     # Of logits and their activation, the one that is an output: a new reader of the other could change its precision.
-    best = scores.probabilities if scores.probabilities is not None else scores.logits
+    best = scores.activated if scores.activated is not None else scores.logits
     flat = emit.reshape(best, -1, scores.classes)
     indices = best_classes(emit, flat, plan.top_k or 1)
     affected = {node_key(node) for node in head} | {node_key(anatomy.target.output.get_node())}

@@ -37,14 +37,14 @@ class Manifest:
         kept_tokens: number of tokens no mask touches.
         grid: [rows, columns]; null where dynamic.
         mask: "pixel" or "gaussian"; null for methods without masks.
-        score: "logit" or "probability"; null for maps per image.
+        score: "logit", "probability" or "contrast"; null for maps per image.
         normalise: "minmax" or "none".
         classes: number of classes K.
         top_k: number of classes per map tensor, null for all.
         strategy: "closed-form" or "mosaic".
         strategy_reason: the op that forced the mosaic, null in closed form.
         score_output: index of the output whose scores are explained.
-        activation: what that output has been through: "softmax", "sigmoid" or "none".
+        activation: what that output has been through: "softmax", "log_softmax", "sigmoid" or "none".
         exact_outputs: whether the original outputs are bit-equal; false means equal within 1e-5 of their range.
         source_sha256: hash of the model that was patched.
         rounded: whether the masked runs round activations where a quantised model does.

@@ -50,6 +50,14 @@ def test_a_class_token_is_kept_in_the_blank_target():
     assert_equal(output(patched, [image]), expected(model, target, image, "gaussian", (1,), **known))
 
 
+@pytest.mark.parametrize("activation", ["softmax", "log_softmax"])
+def test_the_final_activation_makes_no_difference(activation):
+    image = random_image()
+    expected = output(insert(classifier("mean"), InsertionRequest(**RAW)), [image])
+    found = output(insert(classifier("mean", activation=activation), InsertionRequest(**RAW)), [image])
+    assert_maps_equal(found, expected)
+
+
 def test_classes_that_do_not_exclude_each_other_have_no_rivals():
     model, image = classifier("mean"), random_image()
     model.set_rt_info("True", ["model_info", "multilabel"])

@@ -68,17 +68,20 @@ def test_u8_maps_are_the_raw_maps_scaled_to_their_range(head, mask):
     assert_levels_equal(output(patched, [image]), expected)
 
 
-@pytest.mark.parametrize("activation", [None, "softmax", "sigmoid"])
+@pytest.mark.parametrize(
+    ("activation", "made_by"),
+    [(None, "softmax"), ("softmax", "softmax"), ("log_softmax", "softmax"), ("sigmoid", "sigmoid")],
+)
 @pytest.mark.parametrize("head", ["mean", "two_dense", "flatten", "mean_tokens"])
-def test_probability_maps_are_activated_logits(head, activation):
+def test_probability_maps_are_activated_logits(head, activation, made_by):
     model, image = classifier(head, activation=activation), random_image()
     patched = raw(model, score=Score.PROBABILITY)
     plain = classifier(head)
-    expected = reference(plain, read_manifest(patched), image, "pixel", activation or "softmax")
+    expected = reference(plain, read_manifest(patched), image, "pixel", made_by)
     assert_maps_equal(output(patched, [image]), expected)
 
 
-@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("activation", ["softmax", "log_softmax", "sigmoid"])
 def test_logit_maps_ignore_the_final_activation(activation):
     image = random_image()
     expected = output(raw(classifier("mean")), [image])
