@@ -38,6 +38,7 @@ def ready_model(path: Path, request: InsertionRequest, choice: ClassChoice, *, s
     Raises:
         ModelReadError: the file cannot be read.
         UnsupportedModelError: the model cannot be patched.
+        ModelMismatchError: a patched model does not fit its manifest, or its card is needed and not known.
     """
     model = read_model(path, safe=safe)
     manifest = read_manifest(model)
@@ -51,7 +52,20 @@ def ready_model(path: Path, request: InsertionRequest, choice: ClassChoice, *, s
         wanted = replace(wanted, card=request.card)
     if request.method is not None and not _shows(model, manifest, request.method):
         wanted = _with_method(wanted, manifest, request.method)
-    return model if wanted == stated_request(manifest) else insert(path, wanted, replace_old=True)
+    if wanted == stated_request(manifest):
+        return model
+    _require_card(manifest, request)
+    return insert(path, wanted, replace_old=True)
+
+
+def _require_card(manifest: Manifest, request: InsertionRequest) -> None:
+    """Refuse to patch anew without the card that a model was patched with: its maps could be those of other classes."""
+    known = {card.name for card in shipped_cards()} | {None if request.card is None else request.card.name}
+    if manifest.card is not None and manifest.card not in known:
+        raise ModelMismatchError(
+            f"The model was patched with the card '{manifest.card}', which does not come with ov-xai, and has to be "
+            "patched anew for the maps that are asked for. Give the card with --card, or take the maps it has."
+        )
 
 
 def shows_instance_masks(model: ov.Model, method: Method | None) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,8 +24,9 @@ from ov_xai.errors import ModelMismatchError, SelfCheckError, UnsupportedModelEr
 from ov_xai.graph.emit import PREFIX, Emitter
 from ov_xai.graph.io import read_model, save_model, source_digest
 from ov_xai.graph.manifest import SCHEMA, Manifest, drop_manifest, read_manifest, write_manifest
-from ov_xai.graph.model_info import write_labels
-from ov_xai.graph.outputs import FEATURE_VECTOR, SALIENCY_CLASSES, SALIENCY_MAP
+from ov_xai.graph.model_info import replace_labels, restore_labels
+from ov_xai.graph.outputs import FEATURE_VECTOR, SALIENCY_CLASSES, SALIENCY_MAP, drop_outputs, has_output
+from ov_xai.graph.readout import Readout
 from ov_xai.label_ids import LabelIds
 from ov_xai.methods.maps import RawMaps, normalised
 from ov_xai.plan import ClassifierPlan, DetectorPlan, Plan, make_plan, rounds
@@ -70,22 +72,72 @@ def insert(
     """
     request = as_request(request, options)
     original = model.clone() if isinstance(model, ov.Model) else read_model(model, safe=safe)
-    if read_manifest(original) is not None or _has_map(original):
-        if not replace_old:
-            raise ModelMismatchError(
-                "The model has a saliency_map output already. Use --replace to strip it first, or `ov-xai remove`."
-            )
+    require_room(original, request, replace_old=replace_old)
+    if _is_patched(original):
         original = remove(original)
+    else:
+        drop_outputs(original, SALIENCY_MAP)
     digest = source_digest(model)
     done = patch(original, request)
     exact = True
-    if self_check:
-        done, exact = _checked(original, request, done)
-    manifest = replace(_require_manifest(done.model), source_sha256=digest, exact_outputs=exact)
-    if isinstance(done.anatomy, Detector) and isinstance(done.plan, DetectorPlan):
-        manifest = replace(manifest, readout=find_readout(original, done.anatomy, done.plan.ids))
+    with _trial_runs():
+        if self_check:
+            done, exact = _checked(original, request, done)
+        readout = _readout(original, done)
+    manifest = replace(_require_manifest(done.model), source_sha256=digest, exact_outputs=exact, readout=readout)
     write_manifest(done.model, manifest)
     return done.model
+
+
+def require_room(model: ov.Model, request: InsertionRequest, *, replace_old: bool) -> None:
+    """Refuse a model that has outputs of the names that are to be added.
+
+    Raises:
+        ModelMismatchError: it has.
+    """
+    patched = _is_patched(model)
+    if not replace_old and patched:
+        raise ModelMismatchError(
+            "The model is patched already. Use --replace to strip its saliency branch first, or `ov-xai remove`."
+        )
+    if not replace_old and has_output(model, SALIENCY_MAP):
+        raise ModelMismatchError(
+            f"The model has an output '{SALIENCY_MAP}' already, which ov-xai did not make. Use --replace to leave it "
+            "out, or export the model without it."
+        )
+    if not patched and request.feature_vector and has_output(model, FEATURE_VECTOR):
+        raise ModelMismatchError(f"The model has an output '{FEATURE_VECTOR}' of its own. Leave out --feature-vector.")
+
+
+def _is_patched(model: ov.Model) -> bool:
+    return read_manifest(model) is not None or bool(_inserted(model))
+
+
+def _inserted(model: ov.Model) -> list[ov.Node]:
+    return [result for result in model.get_results() if result.get_friendly_name().startswith(PREFIX)]
+
+
+@contextmanager
+def _trial_runs() -> Iterator[None]:
+    """Refuse models that OpenVINO fails to run on random inputs.
+
+    Raises:
+        UnsupportedModelError: this is one.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        raise UnsupportedModelError(
+            f"The model cannot be run on a random input, so the branch cannot be checked: {_end_of(error)}",
+            remedy="A model of dynamic size may fit few sizes only: fix it first with `ov.Model.reshape`.",
+        ) from error
+
+
+def _readout(original: ov.Model, done: Patched) -> Readout | None:
+    """Return where the predictions of a detector stand; None for any other model."""
+    if not isinstance(done.anatomy, Detector) or not isinstance(done.plan, DetectorPlan):
+        return None
+    return find_readout(original, done.anatomy, done.plan.ids)
 
 
 @dataclass(frozen=True)
@@ -108,20 +160,14 @@ def _checked(original: ov.Model, request: InsertionRequest, done: Patched) -> tu
 
     Where a detector's outputs change because the branch reads its scores, they are read behind a product.
     """
-    try:
-        done = _with_checked_maps(original, request, done)
-        if not isinstance(done.plan, DetectorPlan) or done.plan.head is None or done.plan.apart:
-            return done, check_outputs(original, done.model)
-        with suppress(SelfCheckError):
-            if check_outputs(original, done.model):
-                return done, True
-        again = patch(original, request, ids=done.plan.ids, apart=True)
-        return again, check_outputs(original, again.model)
-    except (RuntimeError, MemoryError) as error:
-        raise UnsupportedModelError(
-            f"The model cannot be run on a random input, so the branch cannot be checked: {_end_of(error)}",
-            remedy="A model of dynamic size may fit few sizes only: fix it first with `ov.Model.reshape`.",
-        ) from error
+    done = _with_checked_maps(original, request, done)
+    if not isinstance(done.plan, DetectorPlan) or done.plan.head is None or done.plan.apart:
+        return done, check_outputs(original, done.model)
+    with suppress(SelfCheckError):
+        if check_outputs(original, done.model):
+            return done, True
+    again = patch(original, request, ids=done.plan.ids, apart=True)
+    return again, check_outputs(original, again.model)
 
 
 def _with_checked_maps(original: ov.Model, request: InsertionRequest, done: Patched) -> Patched:
@@ -157,11 +203,12 @@ def remove(model: Source, *, safe: bool = False) -> ov.Model:
         ModelMismatchError: the model carries no saliency branch of ov-xai.
     """
     stripped = model.clone() if isinstance(model, ov.Model) else read_model(model, safe=safe)
-    inserted = [result for result in stripped.get_results() if result.get_friendly_name().startswith(PREFIX)]
+    inserted = _inserted(stripped)
     if not inserted:
         raise ModelMismatchError("The model has no saliency branch of ov-xai; there is nothing to remove.")
     for result in inserted:
         stripped.remove_result(result)
+    restore_labels(stripped)
     drop_manifest(stripped)
     stripped.validate_nodes_and_infer_types()
     return stripped
@@ -195,7 +242,8 @@ def patch(
     """
     patched = original.clone()
     anatomy = dissect(patched, request, _cards(request))
-    plan = make_plan(anatomy, request, ids, apart, rounded)
+    with _trial_runs():
+        plan = make_plan(anatomy, request, ids, apart, rounded)
     try:
         emit = Emitter(patched)
         branch = _branch(emit, anatomy, plan)
@@ -208,7 +256,7 @@ def patch(
             remedy="Choose another layer with --target-layer, and please report the model.",
         ) from error
     if request.labels is not None:
-        write_labels(patched, request.labels)
+        replace_labels(patched, request.labels)
     write_manifest(patched, _manifest(anatomy, plan, branch.maps))
     return Patched(patched, anatomy, plan)
 
@@ -245,10 +293,6 @@ def _results(emit: Emitter, branch: Branch, plan: Plan) -> list[ov.Node]:
 def _end_of(error: Exception) -> str:
     """Return the last words of what OpenVINO says, in one line: its messages begin with a trace."""
     return " ".join(str(error).split())[-160:]
-
-
-def _has_map(model: ov.Model) -> bool:
-    return any(SALIENCY_MAP in output.get_names() for output in model.outputs)
 
 
 def _require_manifest(model: ov.Model) -> Manifest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,13 +13,14 @@ from ov_xai.analysis.classifier import Classifier
 from ov_xai.analysis.cost import multiply_adds
 from ov_xai.analysis.dissection import Dissected
 from ov_xai.analysis.report import ModelReport, report
-from ov_xai.errors import UnsupportedModelError
+from ov_xai.errors import ModelMismatchError, UnsupportedModelError
 from ov_xai.graph.emit import PREFIX
 from ov_xai.graph.io import read_model
 from ov_xai.graph.manifest import Manifest, read_manifest
 from ov_xai.graph.view import GraphView
-from ov_xai.insertion import patch, remove
+from ov_xai.insertion import patch, remove, require_room
 from ov_xai.perturbation.replay import head_nodes
+from ov_xai.recall import recall_request
 from ov_xai.request import InsertionRequest, as_request
 
 
@@ -70,7 +72,8 @@ def inspect(
 ) -> Inspection:
     """Return what a model is and what would be inserted; nothing is written.
 
-    A model that selects boxes is run once to learn its label ids; no other is compiled.
+    A model that selects boxes is run a few times to learn its label ids; no other is compiled. Of a patched model, and
+    without a request, the report and the cost are those of what it carries.
 
     Args:
         model: path of a model in any format OpenVINO reads, or a model in memory.
@@ -81,14 +84,17 @@ def inspect(
 
     Raises:
         ModelReadError: the file cannot be read.
-        ModelMismatchError: the request does not fit the model.
+        ModelMismatchError: the request does not fit the model, or an output has a name that would be added.
     """
     source = model.clone() if isinstance(model, ov.Model) else read_model(model, safe=safe)
     existing = read_manifest(source)
+    wanted = as_request(request, options)
     if existing is not None:
+        wanted = _inserted(source, wanted)
         source = remove(source)
     try:
-        done = patch(source, as_request(request, options))
+        require_room(source, wanted, replace_old=False)
+        done = patch(source, wanted)
     except UnsupportedModelError as error:
         refusal = Refusal(error.reason, error.node, error.remedy)
         return Inspection(existing is not None, existing, None, None, refusal)
@@ -101,6 +107,14 @@ def inspect(
         _extra_cost(source, done.model, done.anatomy, planned),
         None,
     )
+
+
+def _inserted(patched: ov.Model, wanted: InsertionRequest) -> InsertionRequest:
+    """Return the request that a patched model was made with, where nothing else is wanted and it can be recalled."""
+    if wanted == InsertionRequest():
+        with suppress(ModelMismatchError):
+            return recall_request(patched)
+    return wanted
 
 
 def _extra_cost(source: ov.Model, patched: ov.Model, anatomy: Dissected, manifest: Manifest | None) -> float | None:

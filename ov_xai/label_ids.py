@@ -18,7 +18,15 @@ import openvino as ov
 from ov_xai.analysis.class_head import ClassHead, feeds
 from ov_xai.analysis.scores import Activation
 from ov_xai.graph.kinds import CONTROL_FLOW, DECISION_OPS, LEARNED_OPS
-from ov_xai.graph.trial import EXACT, position, reachable_parameters, sample_inputs, twin, with_stand_in
+from ov_xai.graph.trial import (
+    EXACT,
+    of_sample_size,
+    position,
+    reachable_parameters,
+    sample_inputs,
+    twin,
+    with_stand_in,
+)
 from ov_xai.graph.view import GraphView, Port, is_weight, port
 
 Array = npt.NDArray[Any]
@@ -79,7 +87,8 @@ def find_label_ids(view: GraphView, head: ClassHead) -> LabelIds:
         return plain
     place, offset = found
     answered = {answer.column for answer in answers if answer.values.get(place) == answer.column + offset}
-    silent = [column for column in asked if column not in answered]
+    # A background is the first class or the last; another that does not come out is suppressed by chance.
+    silent = [column for column in (0, count - 1) if column not in answered and count > 1]
     return LabelIds(count, offset, silent[0] if silent else None, answers[0].score_at, place)
 
 
@@ -127,7 +136,7 @@ def _ask(model: ov.Model, head: ClassHead, columns: list[int], places: int | Non
         columns: the classes to ask for.
         places: how many places are sure; None for all.
     """
-    clone = model.clone()
+    clone = of_sample_size(model)
     tables = {port(level.table.output): level.table.output for level in head.levels}
     stand_ins = [with_stand_in(twin(clone, output)) for output in tables.values()]
     results = list(clone.get_results())

@@ -46,6 +46,7 @@ def _stated(manifest: Manifest) -> InsertionRequest:
         normalise=Normalise(manifest.normalise),
         top_k=manifest.top_k,
         score_output=str(manifest.score_output) if classifier else None,
+        grid=_grid(manifest) if classifier else None,
     )
     if manifest.compat is not None:
         return replace(request, compat=Compat(manifest.compat))
@@ -54,6 +55,11 @@ def _stated(manifest: Manifest) -> InsertionRequest:
         combine=Combine(manifest.combine) if manifest.combine else None,
         map_level=MIDDLE if manifest.map_level is None else manifest.map_level,
     )
+
+
+def _grid(manifest: Manifest) -> tuple[int, int] | None:
+    height, width = manifest.grid
+    return None if height is None or width is None else (height, width)
 
 
 def recall_request(patched: ov.Model) -> InsertionRequest:
@@ -73,7 +79,7 @@ def recall_request(patched: ov.Model) -> InsertionRequest:
         raise ModelMismatchError("The model carries no manifest of ov-xai, so what was inserted is not known.")
     vector = any(FEATURE_VECTOR in output.get_names() for output in patched.outputs)
     original = remove(patched)
-    for request in _wordings(replace(stated_request(manifest), feature_vector=vector), manifest):
+    for request in _wordings(replace(stated_request(manifest), feature_vector=vector)):
         if _leads_to(original, request, manifest):
             return request
     raise ModelMismatchError(
@@ -82,12 +88,10 @@ def recall_request(patched: ov.Model) -> InsertionRequest:
     )
 
 
-def _wordings(stated: InsertionRequest, manifest: Manifest) -> Iterator[InsertionRequest]:
+def _wordings(stated: InsertionRequest) -> Iterator[InsertionRequest]:
     """Yield the request with and without the target's name and the grid, what says least first."""
-    height, width = manifest.grid
-    grids = [None] if height is None or width is None else [None, (height, width)]
     for target in dict.fromkeys((None, stated.target_layer)):
-        for grid in grids:
+        for grid in dict.fromkeys((None, stated.grid)):
             yield replace(stated, target_layer=target, grid=grid)
 
 

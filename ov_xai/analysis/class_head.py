@@ -11,7 +11,15 @@ import openvino as ov
 from ov_xai.analysis.axes import Factor, Grid, Layout, Role, Segment, place_axes, segment_size
 from ov_xai.analysis.propagation import Layouts
 from ov_xai.analysis.scores import Activation
-from ov_xai.analysis.tables import Table, activated_tables, columns_made, from_source, linear_tables, reaches_an_end, replaces
+from ov_xai.analysis.tables import (
+    Table,
+    activated_tables,
+    columns_made,
+    from_source,
+    linear_tables,
+    reaches_an_end,
+    replaces,
+)
 from ov_xai.graph.kinds import LEARNED_OPS
 from ov_xai.graph.view import GraphView, node_key, port, upstream
 

@@ -172,6 +172,11 @@ def resized(axis: Axis, size: int | None) -> Axis:
     return axis_of(Role.OTHER, size)
 
 
+def reordered(axis: Axis, size: int | None) -> Axis:
+    """Return the axis after an op that puts its positions into another order: places are lost, a batch is not."""
+    return axis_of(Role.OTHER, size) if has_places(axis) else resized(axis, size)
+
+
 def _weight_of(axis: Axis) -> int:
     if has_places(axis):
         return 3
@@ -335,8 +340,14 @@ def _slice(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
         return None
     axes = axes if axes is not None else list(range(len(starts)))
     layout, extents = list(inputs[0]), _extents(node.output(0))
-    for axis, start in zip(axes, starts, strict=True):
-        layout[axis] = cut(layout[axis], _from_front(start, layout[axis]), extents[axis])
+    steps = constant_ints(node, 3) or [1] * len(starts)
+    for axis, start, step in zip(axes, starts, steps, strict=True):
+        backwards = step < 0
+        layout[axis] = (
+            reordered(layout[axis], extents[axis])
+            if backwards
+            else cut(layout[axis], _from_front(start, layout[axis]), extents[axis])
+        )
     return [tuple(layout)]
 
 
@@ -352,6 +363,7 @@ def _strided_slice(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
         return _by_shape(node, inputs)
     shrink = list(attributes.get("shrink_axis_mask") or [])
     open_start = list(attributes.get("begin_mask") or [])
+    steps = (constant_ints(node, 3) if node.get_input_size() > 3 else None) or [1] * len(starts)
     extents = iter(_extents(node.output(0)))
     layout: list[Axis] = []
     for index, axis in enumerate(inputs[0]):
@@ -359,7 +371,8 @@ def _strided_slice(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
             continue
         given = index < len(starts) and not (index < len(open_start) and open_start[index])
         start = _from_front(starts[index], axis) if given else 0
-        layout.append(cut(axis, start, next(extents)))
+        backwards = index < len(steps) and steps[index] < 0
+        layout.append(reordered(axis, next(extents)) if backwards else cut(axis, start, next(extents)))
     return [tuple(layout)]
 
 
@@ -376,9 +389,26 @@ def _gather(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
         return [(*source[:along], *source[along + 1 :])]
     consecutive = index.size > 0 and np.array_equal(index, np.arange(index[0], index[0] + index.size))
     size = int(index.size)
-    axis = cut(source[along], _from_front(int(index[0]), source[along]), size) if consecutive else None
-    axis = axis if axis is not None else resized(source[along], size)
+    if consecutive:
+        axis = cut(source[along], _from_front(int(index[0]), source[along]), size)
+    else:
+        ascending = bool(np.all(np.diff(index) > 0))
+        axis = resized(source[along], size) if ascending else reordered(source[along], size)
     return [(*source[:along], axis, *source[along + 1 :])]
+
+
+def _reverse(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
+    axes = _axis_input(node, 1, len(inputs[0]))
+    return None if axes is None else [_backwards(inputs[0], axes)]
+
+
+def _reverse_sequence(node: ov.Node, inputs: list[Layout]) -> list[Layout]:
+    along = int(node.get_attributes()["seq_axis"]) % len(inputs[0])
+    return [_backwards(inputs[0], [along])]
+
+
+def _backwards(layout: Layout, axes: Sequence[int]) -> Layout:
+    return tuple(reordered(axis, axis_size(axis)) if index in axes else axis for index, axis in enumerate(layout))
 
 
 def _squeeze(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
@@ -427,6 +457,8 @@ TRANSFERS: dict[str, Transfer] = {
     "Slice": _slice,
     "StridedSlice": _strided_slice,
     "Gather": _gather,
+    "Reverse": _reverse,
+    "ReverseSequence": _reverse_sequence,
     "Squeeze": _squeeze,
     "Unsqueeze": _unsqueeze,
     "Einsum": _einsum,

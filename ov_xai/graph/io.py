@@ -13,6 +13,7 @@ import openvino as ov
 
 from ov_xai.errors import ModelReadError, OutputError
 from ov_xai.graph.exchange import exchange
+from ov_xai.graph.files import model_files
 from ov_xai.graph.safe import try_model
 
 _BLOCK = 1 << 20
@@ -140,14 +141,6 @@ def _file_digest(paths: list[Path]) -> str:
             while block := stream.read(_BLOCK):
                 digest.update(block)
     return digest.hexdigest()
-
-
-def model_files(path: Path) -> list[Path]:
-    """Return the files a model consists of."""
-    if path.is_dir():
-        return sorted(item for item in path.rglob("*") if item.is_file())
-    weights = path.with_suffix(".bin")
-    return [path, weights] if path.suffix.lower() == ".xml" and weights.exists() else [path]
 
 
 def save_model(model: ov.Model, path: str | os.PathLike[str]) -> None:

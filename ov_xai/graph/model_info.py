@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import openvino as ov
 
 _ROOT = "model_info"
+#: Where the labels stay that a saliency branch replaced; goes with its manifest.
+_OWN_LABELS = ["ov_xai", "own_labels"]
 
 
 def info_value(model: ov.Model, key: str) -> str | None:
@@ -34,6 +36,31 @@ def read_labels(model: ov.Model) -> tuple[str, ...] | None:
 def write_labels(model: ov.Model, labels: Sequence[str]) -> None:
     """Store labels the way Model API reads them."""
     set_info(model, "labels", " ".join("_".join(label.split()) for label in labels))
+
+
+def replace_labels(model: ov.Model, labels: Sequence[str]) -> None:
+    """Store other labels; `restore_labels` takes that back."""
+    model.set_rt_info(info_value(model, "labels") or "", _OWN_LABELS)
+    write_labels(model, labels)
+
+
+def restore_labels(model: ov.Model) -> None:
+    """Store the labels that a model had before others were given to it, or none where it had none."""
+    if not model.has_rt_info(_OWN_LABELS):
+        return
+    own = str(model.get_rt_info(_OWN_LABELS).astype(str))
+    if own:
+        set_info(model, "labels", own)
+    else:
+        _drop(model, "labels")
+
+
+def _drop(model: ov.Model, key: str) -> None:
+    """Remove one entry; OpenVINO removes whole trees only."""
+    entries = {name: value.value for name, value in model.rt_info[_ROOT].items() if name != key}
+    del model.rt_info[_ROOT]
+    for name, value in entries.items():
+        model.set_rt_info(value, [_ROOT, name])
 
 
 def is_true(text: str | None) -> bool:

@@ -19,16 +19,28 @@ EXACT = {"INFERENCE_PRECISION_HINT": "f32"}
 SAMPLE_BATCH, SAMPLE_SIZE = 2, 224
 
 
+def sample_shape(source: ov.Output) -> list[int]:
+    """Return the shape of an input; dynamic extents become a small batch and an ordinary image size."""
+    return [
+        extent if extent is not None else (SAMPLE_BATCH if index == 0 else SAMPLE_SIZE)
+        for index, extent in enumerate(sizes(source) or [])
+    ]
+
+
+def of_sample_size(model: ov.Model) -> ov.Model:
+    """Return a clone whose inputs have sample shapes, so that tensors inside have the extents that go with them."""
+    clone = model.clone()
+    if clone.is_dynamic():
+        clone.reshape({source: ov.PartialShape(sample_shape(source)) for source in clone.inputs})
+    return clone
+
+
 def sample_inputs(model: ov.Model, seed: int = 0) -> list[Array]:
-    """Return one random array per input; dynamic extents become a small batch and an ordinary image size."""
+    """Return one random array per input, of its sample shape."""
     random = np.random.default_rng(seed)
     arrays: list[Array] = []
     for source in model.inputs:
-        extents = sizes(source) or []
-        shape = [
-            extent if extent is not None else (SAMPLE_BATCH if index == 0 else SAMPLE_SIZE)
-            for index, extent in enumerate(extents)
-        ]
+        shape = sample_shape(source)
         dtype = source.get_element_type().to_dtype()
         if np.issubdtype(dtype, np.integer):
             arrays.append(random.integers(0, 256 if dtype == np.uint8 else 2, shape).astype(dtype))
