@@ -18,11 +18,13 @@ from ov_xai import (
     Normalise,
     SelfCheckError,
     insert,
+    inspect,
     read_manifest,
     remove,
     save,
 )
 from ov_xai.graph.io import read_model, source_digest
+from ov_xai.graph.model_info import info_value, read_labels, write_labels
 from ov_xai.perturbation import masks
 from ov_xai.selfcheck import check_outputs
 from tests.helpers import F32, assert_levels_equal, assert_maps_equal, one_by_one, output, run
@@ -165,9 +167,52 @@ def test_remove_gives_the_original_back(stored, tmp_path):
     assert run(plain, [image])[0].tobytes() == run(original, [image])[0].tobytes()
 
 
+@pytest.mark.parametrize("before", [None, ("a", "b b", "c", "d", "e")])
+def test_remove_gives_the_labels_back(before):
+    model = classifier("mean")
+    if before is not None:
+        write_labels(model, before)
+        model.set_rt_info("2", ["model_info", "scale_values"])
+    plain = remove(insert(model, labels=("v", "w", "x", "y", "z"), self_check=False))
+    assert read_labels(plain) == before
+    assert info_value(plain, "scale_values") == (None if before is None else "2")
+
+
+def with_foreign_map():
+    """Return a classifier with a saliency map of another tool as its second output."""
+    model = classifier("mean")
+    target = next(node for node in model.get_ordered_ops() if node.get_friendly_name() == "target")
+    for name in ("saliency_map", "feature_vector"):
+        result = ov.opset13.result(target.output(0) if name == "saliency_map" else ov.opset13.relu(target))
+        result.output(0).set_names({name})
+        model.add_results([result])
+    return model
+
+
+def test_a_map_of_another_tool_needs_replace():
+    with pytest.raises(ModelMismatchError, match="did not make"):
+        insert(with_foreign_map())
+    with pytest.raises(ModelMismatchError, match="did not make"):
+        inspect(with_foreign_map())
+    patched = insert(with_foreign_map(), replace_old=True)
+    assert [min(result.get_names()) for result in patched.outputs] == ["logits", "feature_vector", "saliency_map"]
+    with pytest.raises(ModelMismatchError, match="--feature-vector"):
+        insert(with_foreign_map(), feature_vector=True, replace_old=True)
+
+
 def test_remove_needs_a_patched_model(stored):
     with pytest.raises(ModelMismatchError, match="nothing to remove"):
         remove(stored)
+
+
+@pytest.mark.parametrize("options", [{}, {"top_k": 2}, {"method": "eigen-cam"}, {"target_layer": "target"}])
+def test_inspect_of_a_patched_model_tells_of_what_it_carries(options):
+    model = classifier("pointwise_then_mean")
+    planned, found = inspect(model, **options), inspect(insert(model, self_check=False, **options))
+    assert found.patched
+    assert found.report == planned.report
+    assert found.extra_multiply_adds_percent == planned.extra_multiply_adds_percent
+    assert found.manifest.top_k == options.get("top_k")
 
 
 def test_a_model_in_memory_is_left_alone():

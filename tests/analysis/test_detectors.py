@@ -194,3 +194,35 @@ def test_one_score_per_place_is_no_classifier():
     turned = [(name, ops.transpose(value, ints(0, 2, 1))) for name, value in outputs]
     manifest = read_manifest(insert(model_of(image, *turned)))
     assert (manifest.task, manifest.classes) == ("detection", 1)
+
+
+def selecting(height, width):
+    """Return a detector of any size whose boxes come from the size of its feature map and are suppressed inside."""
+    image = ops.parameter([1, 3, height, width], np.float32, name="image")
+    features = ops.relu(ops.convolution(image, weights(6, 3, 4, 4), [4, 4], [0, 0], [0, 0], [1, 1]))
+    made = [
+        ops.convolution(features, weights(count, 6, 1, 1, seed=count), [1, 1], [0, 0], [0, 0], [1, 1])
+        for count in (4, CLASSES)
+    ]
+    boxes = ops.abs(ops.transpose(ops.reshape(made[0], ints(1, 4, -1), False), ints(0, 2, 1)))
+    scores = ops.reshape(ops.sigmoid(made[1]), ints(1, CLASSES, -1), False)
+    limits = [ops.constant(np.int64(10)), ops.constant(np.float32(0.5)), ops.constant(np.float32(0))]
+    chosen = ops.non_max_suppression(boxes, scores, *limits, sort_result_descending=False)
+    return ov.Model(
+        [ops.result(chosen.output(0)), ops.result(chosen.output(1)), ops.result(boxes)], [image], "selecting"
+    )
+
+
+def test_a_detector_of_dynamic_size_that_selects_boxes():
+    manifest = read_manifest(insert(selecting(-1, -1)))
+    assert (manifest.classes, manifest.unused_classes) == (CLASSES, [])
+    assert manifest.grid == [None, None]
+
+
+def test_a_model_that_cannot_be_run_is_refused():
+    model = selecting(-1, -1)
+    broken = ops.reshape(model.outputs[2].get_node().input_value(0), ints(7, 4), False)
+    model.add_results([ops.result(broken)])
+    with pytest.raises(UnsupportedModelError, match="cannot be run"):
+        insert(model)
+    assert inspect(model).refusal is not None
