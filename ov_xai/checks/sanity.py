@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from ov_xai.analysis.class_head import constant_root, nearest_layers
 from ov_xai.analysis.classifier import Classifier
 from ov_xai.checks.coded import Check
 from ov_xai.checks.maps_of import Maps
@@ -22,6 +21,7 @@ from ov_xai.checks.subject import Subject
 from ov_xai.checks.verdict import Finding, NotApplicableError, judged
 from ov_xai.errors import MissingExtraError
 from ov_xai.graph.emit import PREFIX
+from ov_xai.graph.layers import constant_root, nearest_layers
 from ov_xai.graph.trial import with_constant
 from ov_xai.graph.view import GraphView, is_weight
 from ov_xai.metrics import rank_correlation

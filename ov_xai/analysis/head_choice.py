@@ -1,0 +1,110 @@
+"""Of what could be the class head of a detector, the one that is; and what its numbers mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ov_xai.analysis.anatomy import Surface
+from ov_xai.analysis.box_columns import BOX_COLUMNS
+from ov_xai.analysis.card_facts import matches, settled, without_own_boxes
+from ov_xai.analysis.class_head import ClassHead
+from ov_xai.analysis.detector_task import DetectorTask, is_picture
+from ov_xai.analysis.feature_map import works_on_regions
+from ov_xai.analysis.head_search import class_heads
+from ov_xai.analysis.levels import feeds
+from ov_xai.analysis.scores import Activation, named_output
+from ov_xai.cards import Card
+from ov_xai.errors import ModelMismatchError, UnsupportedModelError
+from ov_xai.graph.kinds import DECISION_OPS
+from ov_xai.graph.model_info import read_labels
+from ov_xai.graph.view import GraphView, node_key, shape_text, sizes
+from ov_xai.request import InsertionRequest
+
+
+def scored_places(
+    surface: Surface, request: InsertionRequest, cards: Sequence[Card]
+) -> tuple[ClassHead, Card | None, DetectorTask] | None:
+    """Return the class scores, the card that describes them and the task; None when no place has any.
+
+    Raises:
+        UnsupportedModelError: it is not known which numbers are the scores.
+        ModelMismatchError: the output named in the request holds none.
+    """
+    view = surface.view
+    heads = [] if works_on_regions(view) else class_heads(view, surface.layouts)
+    heads = [head for head in heads if not _counts_queries(view, head)]
+    if request.score_output is not None:
+        heads = _of_output(view, heads, request.score_output)
+    labels = _label_count(view, request)
+    head = _choose(view, heads, labels, cards)
+    if head is None:
+        return None
+    card = next((card for card in cards if matches(card.match, view, head)), None)
+    picture = is_picture(view, surface.layouts, head, labels == len(head.columns))
+    task = DetectorTask.SEGMENTATION if picture else DetectorTask.DETECTION
+    return without_own_boxes(settled(head, card, task, labels), task, labels), card, task
+
+
+def _counts_queries(view: GraphView, head: ClassHead) -> bool:
+    """Return whether the columns of a table are queries: an output beside it lists something for each of them."""
+    table = head.levels[0].table
+    if len(head.levels) > 1 or head.made_by is not Activation.NONE or table.columns != len(head.columns):
+        return False
+    shapes = [sizes(output) or [] for output in view.model.outputs]
+    return any(len(shape) == 3 and shape[1] == table.columns for shape in shapes)
+
+
+def _label_count(view: GraphView, request: InsertionRequest) -> int | None:
+    labels = request.labels or read_labels(view.model)
+    return None if labels is None else len(labels)
+
+
+def _choose(view: GraphView, heads: list[ClassHead], labels: int | None, cards: Sequence[Card]) -> ClassHead | None:
+    """Return the head with as many classes as there are labels, else the only one.
+
+    Of several, those whose classes stand behind a box, or that boxes are selected by, are the more likely.
+
+    Of heads that are alike, such as an auxiliary one, that of the first output is taken.
+
+    Raises:
+        UnsupportedModelError: several tables could hold the class scores.
+    """
+    fitting = [head for head in heads if len(head.columns) == labels]
+    fitting = fitting or [head for head in heads if len(head.columns) - 1 == labels]
+    fitting = fitting or [head for head in heads if any(_names_columns(card, view, head) for card in cards)]
+    chosen = fitting or heads
+    chosen = [head for head in chosen if head.columns.start >= BOX_COLUMNS] or chosen
+    chosen = [head for head in chosen if feeds(view, head.levels[:1], DECISION_OPS)] or chosen
+    counts = {len(head.columns) for head in chosen}
+    if len(counts) < 2 and (len(chosen) < 2 or counts != {BOX_COLUMNS}):
+        return min(chosen, key=lambda head: _first_output(view, head), default=None)
+    nodes = [head.levels[0].table.output.get_node().get_friendly_name() for head in heads]
+    found = ", ".join(f"{len(head.columns)} ('{name}')" for head, name in zip(heads, nodes, strict=True))
+    raise UnsupportedModelError(
+        f"Several tables could hold the class scores; they have so many columns: {found}",
+        remedy="Give one label per class with --labels, name the output with --score-output, or say how many columns "
+        "with a --card.",
+    )
+
+
+def _names_columns(card: Card, view: GraphView, head: ClassHead) -> bool:
+    return card.match.columns is not None and matches(card.match, view, head)
+
+
+def _first_output(view: GraphView, head: ClassHead) -> int:
+    """Return the index of the first output that depends on a head."""
+    table = node_key(head.levels[0].table.output.get_node())
+    found = [i for i, output in enumerate(view.model.outputs) if table in view.ancestors([output.get_node()])]
+    return found[0] if found else len(view.model.outputs)
+
+
+def _of_output(view: GraphView, heads: list[ClassHead], name: str) -> list[ClassHead]:
+    result = view.model.outputs[named_output(view.model, name)]
+    before = view.ancestors([result.get_node()])
+    found = [head for head in heads if node_key(head.levels[0].table.output.get_node()) in before]
+    if not found:
+        raise ModelMismatchError(
+            f"Output '{name}' {shape_text(result)} holds no class scores; expected [N, classes], or scores of classes "
+            "on a grid, computed from the image. Give another --score-output."
+        )
+    return found

@@ -1,0 +1,177 @@
+"""Find what could be the class head of a detector: score tables, joined into levels of a pyramid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ov_xai.analysis.axes import Grid
+from ov_xai.analysis.box_columns import BOX_COLUMNS, divided_by_anchors, without_boxes
+from ov_xai.analysis.class_head import ClassHead, Level
+from ov_xai.analysis.levels import feeds, finest_first, levels_of
+from ov_xai.analysis.propagation import Layouts
+from ov_xai.analysis.scores import Activation
+from ov_xai.analysis.tables import (
+    Table,
+    activated_tables,
+    columns_made,
+    from_source,
+    linear_tables,
+    reaches_an_end,
+    replaces,
+)
+from ov_xai.graph.layers import constant_root, nearest_layers
+from ov_xai.graph.view import GraphView, node_key, port
+
+
+def class_heads(view: GraphView, layouts: Layouts) -> list[ClassHead]:
+    """Return what could be the class head, the one with most classes first.
+
+    Probabilities come before logits. Columns of boxes are told from classes by their number and left out.
+    """
+    logits = _at_the_end(view, linear_tables(view, layouts))
+    found = _grouped(view, divided_by_anchors(_at_the_end(view, activated_tables(view, layouts)), logits))
+    only_boxes = all(level.table.columns == BOX_COLUMNS for head in found for level in head.levels)
+    if found and not (only_boxes and any(table.columns != BOX_COLUMNS for table in logits)):
+        return found
+    return _grouped(view, divided_by_anchors(without_boxes(logits), logits)) or found
+
+
+def _at_the_end(view: GraphView, tables: list[Table]) -> list[Table]:
+    """Return the tables whose scores leave the model or go into a selection, and that no later one replaces."""
+    return _latest(view, tables, lambda table: bool(levels_of(table)) and reaches_an_end(view, table))
+
+
+def _latest(view: GraphView, tables: list[Table], fits: Callable[[Table], bool]) -> list[Table]:
+    """Return the fitting tables that no later fitting one replaces."""
+    kept: list[Table] = []
+    for table in reversed(tables):
+        if not any(replaces(view, later, table) for later in kept) and fits(table):
+            kept.append(table)
+    return kept[::-1]
+
+
+def logit_head(view: GraphView, layouts: Layouts, head: ClassHead) -> ClassHead | None:
+    """Return the scores that the activation of a class head reads; None when they are on no such levels."""
+    before = view.ancestors([level.table.output.get_node() for level in head.levels])
+    tables = _latest(
+        view,
+        linear_tables(view, layouts),
+        lambda table: (
+            node_key(table.output.get_node()) in before
+            and table.columns == len(head.columns)
+            and bool(levels_of(table))
+        ),
+    )
+    grids = [level.grid for level in head.levels]
+    return next((found for found in _grouped(view, tables) if [level.grid for level in found.levels] == grids), None)
+
+
+def _grouped(view: GraphView, tables: list[Table]) -> list[ClassHead]:
+    """Join the tables of single levels that have the same columns; those of one column are objectness.
+
+    A second table of the same grid begins another head: an auxiliary one.
+    """
+    parts: list[_Part] = []
+    for table in tables:
+        columns, objectness = _class_columns(view, table)
+        levels = levels_of(table)
+        part = next((part for part in parts if part.takes(columns, levels)), None)
+        if part is None:
+            parts.append(_Part(table, columns, objectness, levels))
+        else:
+            part.levels.extend(levels)
+    made = [
+        ClassHead(
+            levels=finest_first(part.levels),
+            columns=part.columns,
+            objectness=part.objectness,
+            made_by=part.first.activation,
+            complete=len(part.columns) == columns_made(view, part.first),
+            alone=_is_alone(view, part.levels),
+            enlarged=feeds(view, part.levels, {"Interpolate"}),
+            shared_weights=_share_weights(view, [level.table for level in part.levels]),
+        )
+        for part in parts
+    ]
+    made.sort(key=lambda head: -len(head.columns))
+    return _with_objectness(made)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A class head while its levels are collected.
+
+    Attributes:
+        first: its first table.
+        columns: columns of the classes.
+        objectness: column of an objectness.
+        levels: so far.
+    """
+
+    first: Table
+    columns: range
+    objectness: int | None
+    levels: list[Level]
+
+    def takes(self, columns: range, levels: list[Level]) -> bool:
+        """Return whether levels belong to this head: the same columns on other grids, or on grids of dynamic size."""
+        known = {level.grid for level in self.levels if level.grid.places is not None}
+        return columns == self.columns and not known.intersection(level.grid for level in levels)
+
+
+def _with_objectness(heads: list[ClassHead]) -> list[ClassHead]:
+    """Give a head of several classes the head of one column on the same grids as its objectness."""
+    if len(heads) < 2 or not all(_fills_its_table(head) for head in (heads[0], heads[-1])):
+        return heads
+    first, single = heads[0], heads[-1]
+    several = len(first.columns) > 1 or len(heads) == 2
+    if len(single.columns) != 1 or not several or first.objectness is not None:
+        return heads
+    if _places(single) != _places(first) or single.made_by is not first.made_by:
+        return heads
+    if first.levels[0].table.sources & single.levels[0].table.sources:
+        return heads  # columns of one activation are no product of two
+    return [replace(first, objectness_levels=single.levels), *heads[1:-1]]
+
+
+def _fills_its_table(head: ClassHead) -> bool:
+    return len(head.columns) == head.levels[0].table.columns
+
+
+def _places(head: ClassHead) -> list[tuple[Grid, int]]:
+    return [(level.grid, level.anchors) for level in head.levels]
+
+
+def _class_columns(view: GraphView, table: Table) -> tuple[range, int | None]:
+    """Return the columns of the classes and that of an objectness before them."""
+    first = table.scores[0]
+    length = next((n for n, column in enumerate(table.scores) if column != first + n), len(table.scores))
+    columns = range(first, first + length)
+    if length > 1 and table.activation is not Activation.NONE and _starts_with_objectness(view, table, columns):
+        return columns[1:], first
+    return columns, None
+
+
+def _starts_with_objectness(view: GraphView, table: Table, columns: range) -> bool:
+    """Return whether the first score column is an objectness.
+
+    It is where an activation of its own makes it, and where one layer gives boxes and scores together, boxes first.
+    """
+    alone = [source for source in table.sources if from_source(view, table, source) == (columns[0],)]
+    if alone:
+        return True
+    layers = nearest_layers([table.output.get_node()])
+    scoring = nearest_layers([view.node(source) for source in table.sources])
+    return columns[0] == BOX_COLUMNS and layers == scoring
+
+
+def _is_alone(view: GraphView, levels: list[Level]) -> bool:
+    tables = {port(level.table.output) for level in levels}
+    return all(port(output.get_node().input_value(0)) in tables for output in view.model.outputs)
+
+
+def _share_weights(view: GraphView, tables: list[Table]) -> bool:
+    layers = nearest_layers([table.output.get_node() for table in tables])
+    weights = [constant_root(view.node(layer).input_value(1)) for layer in layers]
+    return len(layers) == 1 or len({None if node is None else node_key(node) for node in weights}) < len(layers)
