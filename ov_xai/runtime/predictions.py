@@ -56,7 +56,7 @@ class ClassReader:
 
     Attributes:
         output: index of the output with the scores, [1, K].
-        activation: what the scores have been through: "softmax", "sigmoid" or "none".
+        activation: what the scores have been through: "softmax", "log_softmax", "sigmoid" or "none".
         multilabel: whether classes do not exclude each other.
         labels: one per class.
         threshold: confidence, 0..1.
@@ -83,9 +83,11 @@ def to_probabilities(scores: Array, activation: str, multilabel: bool) -> Array:
 
     Args:
         scores: as the model gives them.
-        activation: what they have been through: "softmax", "sigmoid" or "none".
+        activation: what they have been through: "softmax", "log_softmax", "sigmoid" or "none".
         multilabel: whether classes do not exclude each other.
     """
+    if activation == "log_softmax":
+        return np.asarray(np.exp(scores))
     if activation != "none":
         return scores
     return sigmoid(scores) if multilabel or scores.shape[-1] == 1 else softmax(scores)

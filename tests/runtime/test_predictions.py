@@ -1,0 +1,36 @@
+"""From the scores of a classifier to confidences."""
+
+import numpy as np
+import pytest
+
+from ov_xai.runtime.predictions import ClassReader, softmax, to_probabilities
+from ov_xai.runtime.preprocessing import Placement
+
+LOGITS = np.array([1.0, 4.0, -2.0, 3.0])
+LABELS = ("a", "b", "c", "d")
+PLACEMENT = Placement((4, 4), (0, 0, 4, 4), (4, 4), (0, 0, 4, 4))
+
+
+def read(scores, activation):
+    return ClassReader(0, activation, False, LABELS, 0.1)([np.array([scores], np.float32)], PLACEMENT)
+
+
+@pytest.mark.parametrize(
+    ("scores", "activation"),
+    [(LOGITS, "none"), (softmax(LOGITS), "softmax"), (np.log(softmax(LOGITS)), "log_softmax")],
+)
+def test_the_same_prediction_whatever_the_scores_have_been_through(scores, activation):
+    reading = read(scores, activation)
+    assert [item.label for item in reading.predictions] == ["b", "d"]
+    np.testing.assert_allclose(list(reading.confidences.values()), softmax(LOGITS), atol=1e-6)
+
+
+def test_logarithms_are_read_row_by_row():
+    scores = np.log(softmax(np.stack([LOGITS, -LOGITS])))
+    found = to_probabilities(scores, "log_softmax", multilabel=True)
+    np.testing.assert_allclose(found, softmax(np.stack([LOGITS, -LOGITS])), atol=1e-12)
+
+
+def test_sigmoids_are_confidences_as_they_are():
+    reading = read(np.array([0.2, 0.9, 0.05, 0.9]), "sigmoid")
+    assert [item.label for item in reading.predictions] == ["b", "d", "a"]
