@@ -8,7 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ov_xai.metrics.checks import check_between, check_same_shape, checked_image, checked_map, min_max_scaled
+from ov_xai.metrics.checks import (
+    check_between,
+    check_from,
+    check_same_shape,
+    checked_image,
+    checked_map,
+    min_max_scaled,
+)
 from ov_xai.metrics.correlation import pearson
 from ov_xai.metrics.scoring import class_scores
 from ov_xai.metrics.types import Explain, Predict
@@ -45,7 +52,7 @@ def average_drop(score: float, masked_score: float) -> float:
         RequestError: a score is negative or not finite.
     """
     for value, name in ((score, "score"), (masked_score, "score of the masked image")):
-        check_between(value, 0, float(np.finfo(np.float64).max), name)
+        check_from(value, 0, name)
     return 0.0 if score == 0 else max(0.0, score - masked_score) / score
 
 

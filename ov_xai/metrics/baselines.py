@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ov_xai.metrics.checks import check_count, check_inside, checked_image, min_max_scaled
+from ov_xai.metrics.checks import check_above, check_count, check_inside, checked_image, min_max_scaled
 from ov_xai.metrics.scoring import class_scores
 from ov_xai.metrics.types import Floats, Predict
 
@@ -48,7 +48,7 @@ def centre_gaussian(height: int, width: int, spread: float = 0.25) -> Floats:
         RequestError: a size or the spread is not positive.
     """
     _check_size(height, width)
-    check_inside(spread, 0, np.inf, "spread")
+    check_above(spread, 0, "spread")
     down, across = (np.exp(-((_offsets(side) / spread) ** 2) / 2) for side in (height, width))
     return np.outer(down, across).astype(np.float32)
 

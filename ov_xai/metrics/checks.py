@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,18 @@ def check_inside(value: float, low: float, high: float, name: str) -> None:
     """Raise RequestError unless `low < value < high`; a NaN is not."""
     if not low < value < high:
         raise RequestError(f"The {name} is {value:g}; expected a number between {low:g} and {high:g}.")
+
+
+def check_from(value: float, low: float, name: str) -> None:
+    """Raise RequestError unless a number is finite and at least `low`."""
+    if not (math.isfinite(value) and value >= low):
+        raise RequestError(f"The {name} is {value:g}; expected a finite number from {low:g}.")
+
+
+def check_above(value: float, low: float, name: str) -> None:
+    """Raise RequestError unless a number is finite and greater than `low`."""
+    if not (math.isfinite(value) and value > low):
+        raise RequestError(f"The {name} is {value:g}; expected a finite number above {low:g}.")
 
 
 def check_count(value: int, name: str, most: int | None = None) -> None:

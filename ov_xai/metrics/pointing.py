@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ov_xai.errors import RequestError
-from ov_xai.metrics.checks import Array, check_between, checked_boxes, checked_map
+from ov_xai.metrics.checks import Array, check_from, checked_boxes, checked_map
 
 
 def pointing_game(saliency_map: npt.ArrayLike, boxes: npt.ArrayLike, tolerance: float = 15.0) -> bool:
@@ -32,7 +31,7 @@ def pointing_game(saliency_map: npt.ArrayLike, boxes: npt.ArrayLike, tolerance: 
         RequestError: an argument has the wrong shape, or values that are not finite; there is no box.
     """
     values, corners = checked_map(saliency_map), checked_boxes(boxes)
-    check_between(tolerance, 0, math.inf, "tolerance")
+    check_from(tolerance, 0, "tolerance")
     if values.min() == values.max():
         return False
     rows, columns = np.nonzero(values == values.max())

@@ -103,6 +103,11 @@ def test_what_does_not_fit_rise_is_refused(options, message):
         rise_maps(network, image, **{"indices": [0], **options})
 
 
+def test_a_spread_is_finite():
+    with pytest.raises(RequestError, match=r"spread is inf; expected a finite number above 0\.$"):
+        centre_gaussian(5, 5, spread=np.inf)
+
+
 def test_sizes_are_positive():
     for call in (
         lambda: random_map(0, 5, 0),

@@ -34,6 +34,12 @@ def test_the_tolerance_is_the_distance_to_the_box(tolerance, hit):
     assert pointing_game(one_peak(10, 10), [[13.5, 14.5, 20, 20]], tolerance) is hit
 
 
+@pytest.mark.parametrize("tolerance", [-1.0, np.nan, np.inf])
+def test_a_tolerance_that_is_no_distance_is_refused(tolerance):
+    with pytest.raises(RequestError, match=rf"tolerance is {tolerance:g}; expected a finite number from 0\.$"):
+        pointing_game(one_peak(10, 10), [[0, 0, 5, 5]], tolerance)
+
+
 def test_the_nearest_of_several_boxes_counts():
     assert pointing_game(one_peak(10, 10), [[25, 0, 30, 2], [10, 10, 12, 12]], tolerance=0)
 
