@@ -6,6 +6,7 @@ scores and predictions mean; it never names a single model.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -101,14 +102,19 @@ def shipped_cards() -> tuple[Card, ...]:
     return tuple(read_card(path) for path in sorted(asset_folder("model_patches").glob("*.toml")))
 
 
-def read_card(path: Path) -> Card:
+def cards_with(own: Card | None) -> tuple[Card, ...]:
+    """Return the shipped cards, preceded by a caller's own where there is one."""
+    return shipped_cards() if own is None else (own, *shipped_cards())
+
+
+def read_card(path: str | os.PathLike[str]) -> Card:
     """Return the card in a file.
 
     Raises:
         CardError: the file cannot be read, or an entry is unknown, missing or of the wrong type.
     """
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=Card)
+        return msgspec.toml.decode(Path(path).read_bytes(), type=Card)
     except (OSError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or "it is nested too deeply"
         raise CardError(f"Card '{path}' cannot be read: {reason}. Check the path.") from error

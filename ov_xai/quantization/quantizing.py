@@ -18,7 +18,7 @@ import openvino as ov
 from ov_xai.analysis.attention import has_attention
 from ov_xai.analysis.classifier import Classifier
 from ov_xai.analysis.dissection import dissect
-from ov_xai.cards import shipped_cards
+from ov_xai.cards import cards_with
 from ov_xai.errors import ModelMismatchError, RequestError, SelfCheckError, UnsupportedModelError
 from ov_xai.graph.io import read_model
 from ov_xai.graph.kinds import LEARNED_OPS, ROUNDING_OPS
@@ -248,7 +248,8 @@ def _validation(
 ) -> tuple[Validation | None, TopOne | None]:
     if folder is None:
         return None, None
-    anatomy = dissect(model, request or InsertionRequest(), shipped_cards())
+    request = request or InsertionRequest()
+    anatomy = dissect(model, request, cards_with(request.card))
     if not isinstance(anatomy, Classifier):
         raise UnsupportedModelError(
             "Validation compares the top-1 accuracy of classifiers; this model is a detector or segments images",
