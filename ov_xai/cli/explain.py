@@ -106,8 +106,8 @@ def explain(
     for option, given in (("--report", report), ("--per-detection", per_detection)):
         if given and not rendered:
             raise RequestError(f"{option} shows rendered maps. Drop --no-process-saliency-maps or {option}.")
-    if target_explain_group == "IMAGE" and method is None:
-        method = Method.ACTIVATION_MAP
+    if target_explain_group == "IMAGE":
+        method = _per_image(method)
     choice = ClassChoice(parse_classes(classes, explain_all_classes, target_explain_group), confidence_threshold, top_k)
     overrides = make_overrides(mean, scale, resize, input_color)
     names = None if labels is None else read_label_file(labels)
@@ -135,6 +135,20 @@ def explain(
         head = report_head(model.name, session, render)
         say(f"report    {write_report(source, output, head)}")
     return finish(summary, output)
+
+
+def _per_image(method: Method | None) -> Method:
+    """Return the method of one map per image that a caller means.
+
+    Raises:
+        RequestError: the method has a map per class.
+    """
+    if method is not None and method.class_wise:
+        raise RequestError(
+            f"--target-explain-group IMAGE asks for one map per image, --explain-algorithm {method.value} for one per "
+            "class. Drop one of them."
+        )
+    return method or Method.ACTIVATION_MAP
 
 
 def parse_classes(classes: str | None, all_classes: bool, group: str | None) -> str | tuple[str, ...]:

@@ -47,7 +47,9 @@ def _without_effect(manifest: Manifest, options: dict[str, Any]) -> list[str]:
     """Return the options that were given and play no part in what was inserted."""
     idle = []
     if manifest.mask is None:
-        idle += ["mask", "block", "score"]
+        idle += ["mask", "score"]
+    if manifest.task != "classification":
+        idle += ["block"]
     if manifest.combine is None:
         idle += ["combine", "map_level", "compat"]
     if manifest.levels:  # their scores are found, not chosen; a feature vector is of the target

@@ -13,6 +13,7 @@ from ov_xai.cli.main import run
 from tests.helpers import output
 from tests.helpers import run as run_model
 from tests.models import classifier, random_image
+from tests.transformers import vision_transformer
 
 
 @pytest.fixture
@@ -37,6 +38,15 @@ def test_insert_writes_beside_the_model(folder, capsys):
 def test_insert_says_what_has_no_effect(folder, capsys):
     assert run("insert model.xml --mask pixel --method eigen-cam".split()) == 0
     assert "--mask has no effect" in capsys.readouterr().err
+
+
+def test_a_block_has_an_effect_on_one_map_per_image(folder, capsys):
+    ov.save_model(vision_transformer()(), folder / "vit.xml", compress_to_fp16=False)
+    assert run("insert vit.xml --json --block 2 --method activation-map".split()) == 0
+    captured = capsys.readouterr()
+    assert "no effect" not in captured.err
+    assert run("insert vit.xml --json --method activation-map".split()) == 0
+    assert json.loads(captured.out)["target"] != json.loads(capsys.readouterr().out)["target"]
 
 
 def test_insert_prints_nothing_but_the_manifest_with_json(folder, capsys):
@@ -135,6 +145,13 @@ def test_which_maps_are_written(folder, options, files):
     assert run([*"explain -m model.xml -i in".split(), *options.split()]) == 0
     found = {path.name for path in (folder / "saliency_dump").glob("*_saliency_map.png")}
     assert (found if isinstance(files, set) else len(found)) == files
+
+
+def test_one_map_per_image_of_a_method_with_a_map_per_class_is_refused(folder, capsys):
+    photo(folder / "in" / "x.png")
+    command = "explain -m model.xml -i in --target-explain-group IMAGE --explain-algorithm ClassWiseSaliencyMap"
+    assert run(command.split()) == 2
+    assert re.search("one map per image.*class-wise.*per class.*Drop one", capsys.readouterr().err)
 
 
 def test_explain_raw_maps_and_labels(folder):
