@@ -23,8 +23,8 @@ from ov_xai.quantization.quantizing import QuantizationOptions, quantize
 from ov_xai.request import Combine, Compat, InsertionRequest, Mask, Method, Normalise, Score
 from ov_xai.runtime.choice import ClassChoice
 from ov_xai.runtime.explanation import Explanation, RenderOptions
+from ov_xai.runtime.overrides import InputColor, Overrides, Resize
 from ov_xai.runtime.predictions import Prediction
-from ov_xai.runtime.preprocessing import InputColor, Overrides, Resize
 from ov_xai.runtime.session import Session
 from ov_xai.version import __version__
 

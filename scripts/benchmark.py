@@ -45,7 +45,7 @@ from ov_xai.methods import recipro_cam
 from ov_xai.perturbation.forms import Refusal
 from ov_xai.runtime.dump import DumpOptions, explain_folder
 from ov_xai.runtime.images import find_images, read_image
-from ov_xai.runtime.preprocessing import preprocessing_of
+from ov_xai.runtime.model_preprocessing import preprocessing_of
 
 ROOT = Path(__file__).parent.parent
 MODELS = ROOT / "data" / "models"

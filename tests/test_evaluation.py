@@ -14,12 +14,14 @@ from ov_xai.evaluation.network import Network, Predictor
 from ov_xai.evaluation.page import as_page
 from ov_xai.evaluation.plot import styles_of
 from ov_xai.evaluation.results import MethodResult
-from ov_xai.evaluation.targets import to_input
+from ov_xai.evaluation.targets import shown_boxes
 from ov_xai.metrics import measure_adcc
-from ov_xai.runtime.detections import best_confidences, read_detections, to_photo
+from ov_xai.runtime.detections import best_confidences, read_detections
+from ov_xai.runtime.embedding import embedded
 from ov_xai.runtime.images import read_image
+from ov_xai.runtime.model_preprocessing import preprocessing_of
+from ov_xai.runtime.overrides import Overrides, Resize
 from ov_xai.runtime.predictions import softmax
-from ov_xai.runtime.preprocessing import Overrides, Resize, preprocessing_of
 from tests import detectors, quadrants
 from tests.helpers import F32
 from tests.models import classifier as small_classifier
@@ -238,8 +240,8 @@ def test_raw_maps_are_scaled_as_the_product_shows_them(photos):
 
 def test_a_u8_input_is_black_where_pixels_are_deleted(photos):
     model = quadrants.classifier()
-    embedded = preprocessing_of(model).embedded(model.clone())
-    plain, inside = (evaluate(item, photos, options=FAST) for item in (model, embedded))
+    as_bytes = embedded(model.clone(), preprocessing_of(model))
+    plain, inside = (evaluate(item, photos, options=FAST) for item in (model, as_bytes))
     assert inside.facts["deletion"] == "4 steps, from the image to black"
     assert inside.result("model").values["deletion"] == pytest.approx(
         plain.result("model").values["deletion"], abs=ROUNDING
@@ -380,7 +382,7 @@ def test_boxes_go_to_the_input_the_way_they_come_from_it(resize):
     preprocessing = preprocessing_of(small_classifier("mean"), Overrides(resize=resize))
     placement = preprocessing.place(300, 120)
     own = np.array([[2.0, 3.0, 7.5, 5.0]])
-    (found,) = to_input([tuple(row) for row in to_photo(own, placement).tolist()], placement)
+    (found,) = shown_boxes([tuple(row) for row in placement.to_photo(own).tolist()], placement)
     left, top, right, bottom = placement.content_xyxy
     expected = np.clip(own[0], [left, top] * 2, [right, bottom] * 2)
     assert found == pytest.approx(expected.tolist())
@@ -390,8 +392,8 @@ def test_boxes_that_the_network_does_not_see_are_left_out():
     placement = preprocessing_of(small_classifier("mean"), Overrides(resize=Resize.CROP)).place(300, 120)
     x0 = placement.source_xyxy[0]
     assert x0 > 20
-    assert to_input([(0, 0, 20, 120)], placement) == ()
-    assert to_input([(0, 0, 300, 120)], placement) == ((0, 0, *placement.input_wh),)
+    assert shown_boxes([(0, 0, 20, 120)], placement) == ()
+    assert shown_boxes([(0, 0, 300, 120)], placement) == ((0, 0, *placement.input_wh),)
 
 
 # -- mistakes ----------------------------------------------------------------------------------------------------------

@@ -18,8 +18,9 @@ from openvino import opset13 as ops
 from ov_xai import Method, insert, read_manifest
 from ov_xai.graph.io import read_model
 from ov_xai.graph.trial import sample_inputs
+from ov_xai.runtime.embedding import embedded
 from ov_xai.runtime.images import read_image
-from ov_xai.runtime.preprocessing import preprocessing_of
+from ov_xai.runtime.model_preprocessing import preprocessing_of
 from tests.detectors import FORMS, segmenter
 from tests.helpers import assert_maps_equal
 from tests.models import CHANNELS, CLASSES, CLOSED_FORM, MOSAIC, backbone, classifier, dense, ints, model_of
@@ -340,7 +341,7 @@ def test_maps_of_trained_models(name, request_, data):
     preprocessing = preprocessing_of(plain)
     tensor, _ = preprocessing(read_image(data / "photos" / "chelsea.png"))
     tokens = {"magnitude": TOKEN_MAGNITUDE} if name == "shapes_vit" else {}
-    subject = Subject(Case(lambda: preprocessing.embedded(plain), request_, **tokens), photo=tensor)
+    subject = Subject(Case(lambda: embedded(plain, preprocessing), request_, **tokens), photo=tensor)
     assert_constants_fit(subject)
     assert_nothing_overflows(subject)
     assert subject.gap(HALF) <= LEVELS

@@ -26,6 +26,7 @@ from ov_xai.graph.trial import bypass
 from ov_xai.graph.view import GraphView
 from ov_xai.quantization.calibration import Feeder, find_photos
 from ov_xai.quantization.quantizing import FEW_PHOTOS, Quantization, QuantizationOptions, run_quantization
+from ov_xai.runtime.embedding import embedded
 from ov_xai.runtime.images import read_image
 from ov_xai.selfcheck import check_maps
 from tests.conftest import ROOT
@@ -310,7 +311,7 @@ def test_photos_are_read_as_explain_reads_them(name):
     model, photo = read_model(bundled(name)), pictures(name)[0]
     feed = Feeder(model)
     prepared, _ = feed.preprocessing(photo)
-    inside = run(feed.preprocessing.embedded(model.clone()), [prepared])
+    inside = run(embedded(model.clone(), feed.preprocessing), [prepared])
     outside = run(model, list(feed(photo).values()))
     for one, other in zip(inside, outside, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4 * np.ptp(one))

@@ -17,6 +17,7 @@ from ov_xai.checks.samples import random_samples
 from ov_xai.checks.subject import Subject
 from ov_xai.checks.verdict import Finding, NotApplicableError, judged
 from ov_xai.errors import DeviceError
+from ov_xai.graph.reason import reason_of
 
 #: Interleaved runs are measured for so many seconds, and at least so often.
 _SECONDS, _LEAST_RUNS = 2.0, 15
@@ -85,8 +86,7 @@ def _printed(command: list[str]) -> int:
     """Return the number that a process prints."""
     run = subprocess.run(command, capture_output=True, check=False, text=True)
     if run.returncode:
-        reason = (run.stderr.strip().splitlines() or ["no reason is given"])[-1][:200]
-        raise DeviceError(f"The model does not run in a process of its own: {reason}. Try --device CPU.")
+        raise DeviceError(f"The model does not run in a process of its own: {reason_of(run.stderr)}. Try --device CPU.")
     return int(run.stdout)
 
 

@@ -16,7 +16,7 @@ import openvino as ov
 from ov_xai.errors import InputError, UnsupportedModelError
 from ov_xai.graph.trial import SAMPLE_SIZE, sample_inputs
 from ov_xai.runtime.images import Image, find_images, read_image
-from ov_xai.runtime.preprocessing import Preprocessing, preprocessing_of
+from ov_xai.runtime.model_preprocessing import preprocessing_of
 
 Array = npt.NDArray[Any]
 
@@ -104,26 +104,12 @@ def _inputs(model: ov.Model, image: Image) -> tuple[Array, ...]:
     if prepare.input_wh is None:
         # Of a model of dynamic size, few sizes may fit; this one has been tried when it was patched.
         image = np.asarray(cv2.resize(image, (SAMPLE_SIZE, SAMPLE_SIZE), interpolation=cv2.INTER_AREA), np.uint8)
-    tensor = input_tensor(prepare, image).astype(source.get_element_type().to_dtype())
+    tensor = prepare.plain(image).astype(source.get_element_type().to_dtype())
     batch = source.get_partial_shape()[0]
     if prepare.letters[0] == "N" and batch.is_static:
         tensor = np.repeat(tensor, batch.get_length(), axis=0)
     arrays[prepare.position] = np.ascontiguousarray(tensor)
     return tuple(arrays)
-
-
-def input_tensor(prepare: Preprocessing, image: Image) -> Array:
-    """Return an image as the model's input expects it, of its layout, normalised; one image, f32 or u8.
-
-    Args:
-        prepare: the preprocessing.
-        image: u8 [H, W, 3], RGB.
-    """
-    tensor: Array = prepare(image)[0]  # (1, h, w, C)
-    if any(prepare.mean) or any(item != 1 for item in prepare.scale):
-        tensor = (tensor - np.array(prepare.mean, np.float32)) / np.array(prepare.scale, np.float32)
-    order = ["NHWC".index(letter) for letter in prepare.letters]
-    return np.asarray(tensor.transpose(order) if len(order) == 4 else tensor[0].transpose([axis - 1 for axis in order]))
 
 
 def explained_samples(model: ov.Model, images: Mapping[str, Image]) -> tuple[Sample, ...]:

@@ -24,7 +24,7 @@ from ov_xai.request import (
     parse_word,
 )
 from ov_xai.runtime.labels import read_label_file
-from ov_xai.runtime.preprocessing import InputColor, Overrides, Resize
+from ov_xai.runtime.overrides import InputColor, Overrides, Resize
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -26,7 +26,7 @@ from ov_xai.evaluation.targets import Look, Sample, look
 from ov_xai.insertion import Source
 from ov_xai.metrics.extras import scipy_module
 from ov_xai.runtime.images import read_image
-from ov_xai.runtime.preprocessing import Overrides
+from ov_xai.runtime.overrides import Overrides
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import openvino as ov
-from openvino.preprocess import PrePostProcessor
 
-from ov_xai.errors import DeviceError, InputError
+from ov_xai.errors import DeviceError, InputError, UnsupportedModelError
+from ov_xai.graph.reason import reason_of
 from ov_xai.graph.trial import EXACT
 from ov_xai.runtime.device import compile_for
+from ov_xai.runtime.embedding import channels_last, set_batch
 from ov_xai.runtime.preprocessing import Preprocessing
 
 Array = npt.NDArray[Any]
@@ -38,7 +39,7 @@ class Network:
         batch: images per inference.
 
     Raises:
-        RuntimeError: the model cannot be reshaped to the batch.
+        UnsupportedModelError: the model cannot be reshaped to the batch.
         DeviceError: the device cannot run the model.
     """
 
@@ -46,10 +47,9 @@ class Network:
         prepared = model.clone()
         self._position = preprocessing.position
         self._batched = "N" in preprocessing.letters
-        if self._batched:
-            _set_batch(prepared, preprocessing, batch)
+        set_batch(prepared, preprocessing, batch)
         self._bytes = prepared.inputs[self._position].get_element_type() == ov.Type.u8
-        prepared = _in_own_units(prepared, preprocessing, self._bytes)
+        prepared = channels_last(prepared, preprocessing, ov.Type.u8 if self._bytes else ov.Type.f32)
         self._compiled = compile_for(prepared, device, EXACT)
         self.batch = batch
         self.outputs = {name: index for index, port in enumerate(self._compiled.outputs) for name in port.get_names()}
@@ -70,7 +70,7 @@ class Network:
             found = self._compiled({self._position: np.ascontiguousarray(tensor)})
         except RuntimeError as error:
             height, width = images.shape[1:3]
-            raise InputError(f"The model cannot run on an image of {width}x{height}: {_last_line(error)}.") from error
+            raise InputError(f"The model cannot run on an image of {width}x{height}: {reason_of(error)}.") from error
         return [np.array(found[index]) for index in range(len(self._compiled.outputs))]
 
 
@@ -119,12 +119,12 @@ class Predictor:
             return None
         width, height = preprocessing.input_wh
         noise = np.random.default_rng(0).integers(0, 256, (batch, height, width, preprocessing.channels))
-        images = in_own_units(noise, preprocessing)
+        images = preprocessing.normalised(noise)
         alone = [self._read(self._one(images[index : index + 1])) for index in (0, batch - 1)]
         try:
             many = Network(model, preprocessing, device, batch)
             together = self._read(many(images))
-        except (RuntimeError, ValueError, DeviceError, InputError):
+        except (UnsupportedModelError, ValueError, DeviceError, InputError):
             return None
         same = together.shape == (batch, alone[0].shape[1]) and np.allclose(
             together[[0, -1]], np.concatenate(alone), rtol=0, atol=_SAME_PROBABILITY
@@ -132,34 +132,5 @@ class Predictor:
         return many if same else None
 
 
-def in_own_units(pixels: Array, preprocessing: Preprocessing) -> Images:
-    """Return pixels 0..255, [..., C] in the model's channel order, as the network takes them after normalisation."""
-    mean, scale = np.array(preprocessing.mean), np.array(preprocessing.scale)
-    return np.asarray(((pixels - mean) / scale).astype(np.float32))
-
-
 def _filled(images: Images, batch: int) -> Images:
     return np.concatenate([images, np.repeat(images[-1:], batch - len(images), axis=0)])
-
-
-def _set_batch(model: ov.Model, preprocessing: Preprocessing, batch: int) -> None:
-    source = model.inputs[preprocessing.position]
-    shape = source.get_partial_shape()
-    axis = preprocessing.letters.index("N")
-    if shape[axis].is_static and shape[axis].get_length() == batch:
-        return
-    shape[axis] = batch
-    model.reshape({source.get_node().output(0): shape} if len(model.inputs) > 1 else shape)
-
-
-def _in_own_units(model: ov.Model, preprocessing: Preprocessing, as_bytes: bool) -> ov.Model:
-    steps = PrePostProcessor(model)
-    image = steps.input(preprocessing.position)
-    image.tensor().set_element_type(ov.Type.u8 if as_bytes else ov.Type.f32)
-    image.tensor().set_layout(ov.Layout("NHWC" if "N" in preprocessing.letters else "HWC"))
-    image.model().set_layout(ov.Layout(preprocessing.letters))
-    return steps.build()
-
-
-def _last_line(error: RuntimeError) -> str:
-    return str(error).strip().splitlines()[-1][:160]

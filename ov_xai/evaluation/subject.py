@@ -10,7 +10,7 @@ import numpy as np
 import openvino as ov
 
 from ov_xai.errors import UnsupportedModelError
-from ov_xai.evaluation.network import Array, Images, Predictor, Read, in_own_units
+from ov_xai.evaluation.network import Array, Images, Predictor, Read
 from ov_xai.graph.io import read_model
 from ov_xai.graph.manifest import Manifest, read_manifest
 from ov_xai.graph.model_info import info_value, is_true
@@ -19,8 +19,10 @@ from ov_xai.graph.trial import EXACT
 from ov_xai.insertion import Source, insert, remove
 from ov_xai.runtime.detections import best_confidences
 from ov_xai.runtime.images import Image
+from ov_xai.runtime.overrides import Overrides
+from ov_xai.runtime.placement import Placement
 from ov_xai.runtime.predictions import to_probabilities
-from ov_xai.runtime.preprocessing import Overrides, Placement, Preprocessing
+from ov_xai.runtime.preprocessing import Preprocessing
 from ov_xai.runtime.session import Session
 
 _CLASSIFICATION = "classification"
@@ -68,7 +70,7 @@ class Subject:
     def prepare(self, photo: Image) -> tuple[Images, Placement]:
         """Return a photo, u8 [H, W, 3], RGB, as the network takes it, f32 [h, w, C], and where that lies in it."""
         tensor, placement = self.preprocessing(photo)
-        return in_own_units(tensor[0], self.preprocessing), placement
+        return self.preprocessing.normalised(tensor[0]), placement
 
 
 def open_subject(

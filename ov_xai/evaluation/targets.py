@@ -14,9 +14,9 @@ from ov_xai.errors import InputError, ModelMismatchError
 from ov_xai.evaluation.options import EvaluationOptions
 from ov_xai.evaluation.subject import Subject
 from ov_xai.runtime.images import find_images, read_image
-from ov_xai.runtime.labels import find_classes, label_of
+from ov_xai.runtime.labels import find_classes, folded, label_of
+from ov_xai.runtime.placement import Placement
 from ov_xai.runtime.predictions import BoxXYXY
-from ov_xai.runtime.preprocessing import Placement
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Chooser:
             if self._is_explained(item.index):
                 found.setdefault(item.index, []).extend([] if item.box is None else [item.box])
         if self._annotations is None:
-            boxes = {index: to_input(own, explanation.placement) for index, own in found.items()}
+            boxes = {index: shown_boxes(own, explanation.placement) for index, own in found.items()}
         else:
             boxes = {index: self._boxes(path, index, explanation.placement) for index in found}
         return Sample(path, tuple(Target(index, own) for index, own in boxes.items()))
@@ -118,8 +118,9 @@ class Chooser:
         return has_map and (self._classes is None or index in self._classes)
 
     def _boxes(self, path: Path, index: int, placement: Placement) -> tuple[BoxXYXY, ...]:
-        label = _folded(label_of(self._subject.labels, index))
-        return to_input([box.xyxy for box in self.annotated(path) or () if _folded(box.label) == label], placement)
+        label = folded(label_of(self._subject.labels, index))
+        boxes = [box.xyxy for box in self.annotated(path) or () if folded(box.label) == label]
+        return shown_boxes(boxes, placement)
 
 
 def look(subject: Subject, data: Path, annotations: Annotations | None, options: EvaluationOptions) -> Iterator[Look]:
@@ -166,16 +167,8 @@ def image_paths(data: Path, limit: int | None) -> Iterable[Path]:
     return (file.path for file in islice(find_images(data), limit))
 
 
-def to_input(boxes: Sequence[BoxXYXY], placement: Placement) -> tuple[BoxXYXY, ...]:
+def shown_boxes(boxes: Sequence[BoxXYXY], placement: Placement) -> tuple[BoxXYXY, ...]:
     """Return boxes in pixels of the photo as boxes in pixels of the input, without those that it does not show."""
-    x0, y0, x1, y1 = placement.source_xyxy
-    left, top, right, bottom = placement.content_xyxy
-    scale = np.tile([(right - left) / (x1 - x0), (bottom - top) / (y1 - y0)], 2)
-    moved = (np.array(boxes, np.float64).reshape(-1, 4) - np.tile([x0, y0], 2)) * scale + np.tile([left, top], 2)
-    inside = np.clip(moved, np.tile([left, top], 2), np.tile([right, bottom], 2))
+    inside = placement.to_input(np.array(boxes, np.float64).reshape(-1, 4))
     seen = inside[(inside[:, 2:] > inside[:, :2]).all(axis=1)]
     return tuple((row[0], row[1], row[2], row[3]) for row in seen.tolist())
-
-
-def _folded(label: str) -> str:
-    return " ".join(label.replace("_", " ").split()).casefold()

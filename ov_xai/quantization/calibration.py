@@ -16,7 +16,9 @@ from ov_xai.errors import InputError
 from ov_xai.graph.image_input import find_image_input
 from ov_xai.graph.view import sizes
 from ov_xai.runtime.images import find_images
-from ov_xai.runtime.preprocessing import Overrides, Preprocessing, preprocessing_of
+from ov_xai.runtime.model_preprocessing import preprocessing_of
+from ov_xai.runtime.overrides import Overrides
+from ov_xai.runtime.preprocessing import Preprocessing
 from ov_xai.runtime.session import ImageSource, load
 
 Photos: TypeAlias = str | os.PathLike[str] | Sequence[ImageSource]

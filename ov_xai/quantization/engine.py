@@ -15,6 +15,7 @@ from typing import Any
 import openvino as ov
 
 from ov_xai.errors import MissingExtraError, UnsupportedModelError, XaiError
+from ov_xai.graph.reason import reason_of
 
 #: Environment variable under which NNCF loads without telemetry.
 _NO_TELEMETRY = "NNCF_CI"
@@ -103,7 +104,7 @@ def quantized(
             raise
         except Exception as error:  # NNCF documents no errors: whatever it raises, it cannot quantise this model
             raise UnsupportedModelError(
-                f"NNCF cannot quantise the model: {' '.join(str(error).split())[-200:] or type(error).__name__}",
+                f"NNCF cannot quantise the model: {reason_of(error)}",
                 remedy="A model of dynamic size may fit few sizes only: fix it first with `ov.Model.reshape`.",
             ) from error
     _name_nodes(result, {node.get_friendly_name() for node in model.get_ops()})

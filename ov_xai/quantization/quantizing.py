@@ -32,7 +32,7 @@ from ov_xai.quantization.engine import Control, Preset, quantized, require_nncf
 from ov_xai.quantization.validation import TopOne, Validation, compiled_accuracy, read_validation
 from ov_xai.recall import recall_request
 from ov_xai.request import InsertionRequest, parse_word
-from ov_xai.runtime.preprocessing import Overrides
+from ov_xai.runtime.overrides import Overrides
 
 #: NNCF's own default; more photos hardly change the ranges.
 SUBSET_SIZE = 300

@@ -12,8 +12,8 @@ import numpy as np
 from ov_xai.errors import UnsupportedModelError
 from ov_xai.graph.readout import Columns, Readout, columns_of
 from ov_xai.runtime.labels import label_of
+from ov_xai.runtime.placement import Placement
 from ov_xai.runtime.predictions import Array, Prediction, Reading, sigmoid, softmax
-from ov_xai.runtime.preprocessing import Placement
 
 #: Of two boxes of one class that share more than this part of their union, the surer one is kept: the value of the
 #: VOC and COCO protocols for "the same object".
@@ -72,7 +72,7 @@ class DetectionReader:
     def _in_photo(self, found: Detections, placement: Placement) -> list[Prediction]:
         boxes: Array | list[None] = [None] * len(found.labels)
         if found.boxes is not None:
-            boxes = to_photo(found.boxes, placement)
+            boxes = placement.to_photo(found.boxes)
             # The others lie on the padding of the input.
             visible = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(1))
             found, boxes = found.take(visible), boxes[visible]
@@ -281,17 +281,3 @@ def as_xyxy(boxes: Array, readout: Readout, input_wh: tuple[int, int]) -> Array:
         half = values[:, 2:] / 2
         values = np.hstack([values[:, :2] - half, values[:, :2] + half])
     return values * np.tile(input_wh, 2) if readout.unit == "relative" else values
-
-
-def to_photo(boxes: Array, placement: Placement) -> Array:
-    """Return boxes in pixels of the model's input as boxes in pixels of the photo, cut off at its border.
-
-    Args:
-        boxes: f64 [n, 4], x0 y0 x1 y1.
-        placement: where the input lies in the photo.
-    """
-    x0, y0, x1, y1 = placement.source_xyxy
-    left, top, right, bottom = placement.content_xyxy
-    scale = np.tile([(x1 - x0) / (right - left), (y1 - y0) / (bottom - top)], 2)
-    moved = (boxes - np.tile([left, top], 2)) * scale + np.tile([x0, y0], 2)
-    return np.asarray(np.clip(moved, 0, np.tile(placement.photo_wh, 2)))

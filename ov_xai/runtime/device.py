@@ -8,6 +8,7 @@ from typing import Any
 import openvino as ov
 
 from ov_xai.errors import DeviceError
+from ov_xai.graph.reason import reason_of
 
 #: Devices that stand for a choice among others.
 _VIRTUAL = frozenset({"AUTO", "MULTI", "HETERO", "BATCH"})
@@ -43,5 +44,4 @@ def compile_for(model: ov.Model, device: str, settings: Mapping[str, Any]) -> ov
     try:
         return core.compile_model(model, device, dict(settings))
     except RuntimeError as error:
-        detail = str(error).strip().splitlines()[-1][:200]
-        raise DeviceError(f"Device '{device}' cannot run the model: {detail}. Try --device CPU.") from error
+        raise DeviceError(f"Device '{device}' cannot run the model: {reason_of(error)}. Try --device CPU.") from error

@@ -17,8 +17,8 @@ from ov_xai.runtime.explanation import Explanation
 from ov_xai.runtime.images import Image
 from ov_xai.runtime.instance_masks import INSTANCE_MASKS, read_instance_masks
 from ov_xai.runtime.labels import label_of, safe_labels
+from ov_xai.runtime.placement import Placement
 from ov_xai.runtime.predictions import Array, Reader, Reading
-from ov_xai.runtime.preprocessing import Placement
 from ov_xai.runtime.rendering import to_u8
 
 

@@ -17,9 +17,9 @@ from ov_xai.errors import ModelMismatchError, OutputError, RequestError
 from ov_xai.runtime.boxes import crop, draw_boxes, mass_inside
 from ov_xai.runtime.images import Image
 from ov_xai.runtime.labels import safe_labels
+from ov_xai.runtime.placement import Placement
 from ov_xai.runtime.png import encode_indexed, encode_rgb
 from ov_xai.runtime.predictions import BoxXYXY, Prediction
-from ov_xai.runtime.preprocessing import Placement
 from ov_xai.runtime.rendering import blend, palette, place_map, to_u8
 
 DEFAULT_COLORMAP = "jet"

@@ -92,13 +92,13 @@ def find_classes(labels: Sequence[str], wanted: Sequence[str], open_ended: bool 
     """
     by_name: dict[str, int] = {}
     for index, label in enumerate(labels):
-        by_name.setdefault(_folded(label), index)
+        by_name.setdefault(folded(label), index)
     result = []
     pending = list(wanted)
     while pending:
         name, taken = _longest_label(pending, by_name)
         del pending[:taken]
-        key = _folded(name)
+        key = folded(name)
         if key in by_name:
             result.append(by_name[key])
         elif key.isascii() and key.isdigit() and (open_ended or int(key) < len(labels)):
@@ -118,12 +118,13 @@ def _longest_label(parts: Sequence[str], known: Mapping[str, int]) -> tuple[str,
     """
     for count in range(len(parts), 1, -1):
         joined = ", ".join(part.strip() for part in parts[:count])
-        if _folded(joined) in known:
+        if folded(joined) in known:
             return joined, count
     return parts[0], 1
 
 
-def _folded(label: str) -> str:
+def folded(label: str) -> str:
+    """Return a label as it is compared: without case, underscores as spaces, a space behind every comma."""
     return " ".join(label.replace("_", " ").replace(",", ", ").split()).casefold()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ov_xai.runtime.labels import label_of
-from ov_xai.runtime.preprocessing import Placement
+from ov_xai.runtime.placement import Placement
 
 Array = npt.NDArray[Any]
 BoxXYXY = tuple[float, float, float, float]

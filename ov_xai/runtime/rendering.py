@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ov_xai.errors import RequestError
 from ov_xai.runtime.images import Image
-from ov_xai.runtime.preprocessing import Placement
+from ov_xai.runtime.placement import Placement
 
 #: Colour maps by name; all but "jet" are perceptually uniform, and in all of them the last colour means most attention.
 COLORMAPS = {

@@ -10,8 +10,8 @@ import openvino as ov
 
 from ov_xai.graph.view import is_float, sizes
 from ov_xai.runtime.labels import label_of
+from ov_xai.runtime.placement import Placement
 from ov_xai.runtime.predictions import Array, Prediction, Reading, sigmoid
-from ov_xai.runtime.preprocessing import Placement
 
 #: Scores are read on every n-th row and column so that about this many are left: confidences are means over many.
 _SIDE = 160

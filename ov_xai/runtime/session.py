@@ -16,21 +16,23 @@ import openvino as ov
 
 from ov_xai.errors import InputError, ModelMismatchError, RequestError, UnsupportedModelError, XaiError
 from ov_xai.graph.fit import require_fit
-from ov_xai.graph.image_input import find_image_input
 from ov_xai.graph.io import read_model
 from ov_xai.graph.manifest import Manifest, read_manifest
 from ov_xai.graph.model_info import info_value, is_true, read_labels
 from ov_xai.graph.outputs import SALIENCY_MAP
+from ov_xai.graph.reason import reason_of
 from ov_xai.runtime.choice import ALL, PREDICTIONS, ClassChoice
 from ov_xai.runtime.detections import DetectionReader
 from ov_xai.runtime.device import compile_for
+from ov_xai.runtime.embedding import embedded, set_batch
 from ov_xai.runtime.explainer import Explainer, Prepared
 from ov_xai.runtime.explanation import Explanation
 from ov_xai.runtime.images import Image, read_image
 from ov_xai.runtime.instance_masks import find_masks
 from ov_xai.runtime.labels import aligned_labels, distinct_labels, find_classes, numbered_labels, safe_labels
+from ov_xai.runtime.model_preprocessing import preprocessing_of
+from ov_xai.runtime.overrides import Overrides
 from ov_xai.runtime.predictions import ClassReader, Reader
-from ov_xai.runtime.preprocessing import Overrides, preprocessing_of
 from ov_xai.runtime.segments import SegmentReader, find_segment_output
 
 ImageSource = str | os.PathLike[str] | Image
@@ -93,8 +95,8 @@ class Session:
         wanted = self._wanted_classes()
         reader = self._reader(source)
         masks = find_masks(self._own_outputs(source), manifest.readout) if instance_masks else None
-        self._fix_batch(source)
-        self._compiled = self._compile(self.preprocessing.embedded(source), device, requests, config)
+        set_batch(source, self.preprocessing, 1)
+        self._compiled = self._compile(embedded(source, self.preprocessing), device, requests, config)
         self._explainer = Explainer(
             manifest,
             self.choice,
@@ -145,23 +147,6 @@ class Session:
             return SegmentReader(where, manifest.classes, self.labels, threshold)
         multilabel = is_true(info_value(model, "multilabel"))
         return ClassReader(manifest.score_output, manifest.activation, multilabel, self.labels, threshold)
-
-    def _fix_batch(self, model: ov.Model) -> None:
-        """Compile for one image at a time where the model allows it: static shapes run faster."""
-        source = find_image_input(model)[0]
-        if self.preprocessing.letters[0] != "N":
-            return
-        shape = source.get_partial_shape()
-        if shape[0].is_static and shape[0].get_length() == 1:
-            return
-        shape[0] = 1
-        try:
-            model.reshape({source.get_node().output(0): shape} if len(model.inputs) > 1 else shape)
-        except RuntimeError as error:
-            raise UnsupportedModelError(
-                f"The model has a fixed batch of {source.get_partial_shape()[0]} and cannot be run on one image",
-                remedy="Export it with a batch of one or a dynamic batch.",
-            ) from error
 
     def _compile(
         self, model: ov.Model, device: str, requests: int | None, config: dict[str, Any] | None
@@ -269,11 +254,10 @@ class Session:
             request.infer({self.preprocessing.position: job.prepared.tensor})
         except RuntimeError as error:
             width, height = job.prepared.placement.input_wh
-            reason = str(error).strip().splitlines()[-1][:160]
             job.future.set_exception(
                 InputError(
-                    f"The model cannot run on an image of {width}x{height}: {reason}. Fix its size before patching "
-                    "(`ov.Model.reshape`), or give images of a size that fits."
+                    f"The model cannot run on an image of {width}x{height}: {reason_of(error)}. Fix its size before "
+                    "patching (`ov.Model.reshape`), or give images of a size that fits."
                 )
             )
         else:

@@ -13,11 +13,13 @@ from ov_xai.errors import UnsupportedModelError
 from ov_xai.graph.manifest import SCHEMA, Manifest, write_manifest
 from ov_xai.graph.readout import Columns, Readout
 from ov_xai.runtime.boxes import crop, draw_boxes, mass_inside
-from ov_xai.runtime.detections import MOST_DETECTIONS, DetectionReader, read_detections, to_photo
+from ov_xai.runtime.detections import MOST_DETECTIONS, DetectionReader, read_detections
 from ov_xai.runtime.dump import DumpOptions, explain_folder, read_records
 from ov_xai.runtime.images import read_image
 from ov_xai.runtime.labels import aligned_labels
-from ov_xai.runtime.preprocessing import InputColor, Placement, Preprocessing, Resize
+from ov_xai.runtime.overrides import InputColor, Resize
+from ov_xai.runtime.placement import Placement
+from ov_xai.runtime.preprocessing import Preprocessing
 from ov_xai.runtime.report import ReportHead, write_report
 from ov_xai.runtime.segments import SegmentOutput, SegmentReader, find_segment_output
 from tests.models import ints, weights
@@ -226,7 +228,7 @@ def test_a_box_comes_back_to_where_it_was(size, resize):
     inside = np.array([x0 + 0.25 * (x1 - x0), y0 + 0.5 * (y1 - y0), x0 + 0.75 * (x1 - x0), y0 + 0.9 * (y1 - y0)])
     width, height = right - left, bottom - top
     box = np.array([[left + 0.25 * width, top + 0.5 * height, left + 0.75 * width, top + 0.9 * height]])
-    np.testing.assert_allclose(to_photo(box, placement), [inside], atol=1e-9)
+    np.testing.assert_allclose(placement.to_photo(box), [inside], atol=1e-9)
 
 
 def test_a_letterboxed_box_by_hand():
@@ -235,14 +237,14 @@ def test_a_letterboxed_box_by_hand():
     assert placement.content_xyxy == (0, 138, 400, 162)
     boxes = np.array([[100.0, 140, 200, 150], [-50, 0, 50, 300], [10, 0, 20, 100]])
     expected = [[250, 5, 500, 30], [0, 0, 125, 60], [25, 0, 50, 0]]
-    np.testing.assert_allclose(to_photo(boxes, placement), expected, atol=1e-9)
+    np.testing.assert_allclose(placement.to_photo(boxes), expected, atol=1e-9)
 
 
 def test_a_tall_photo_by_hand():
     """60 x 1000 into 400 x 300: 18 x 300, from x = 191; a pixel of the input is 10/3 of the photo."""
     placement = preprocessing(Resize.LETTERBOX).place(60, 1000)
     assert placement.content_xyxy == (191, 0, 209, 300)
-    np.testing.assert_allclose(to_photo(np.array([[194.0, 30, 400, 60]]), placement), [[10, 100, 60, 200]], atol=1e-9)
+    np.testing.assert_allclose(placement.to_photo(np.array([[194.0, 30, 400, 60]])), [[10, 100, 60, 200]], atol=1e-9)
 
 
 def test_detections_on_the_padding_are_left_out():

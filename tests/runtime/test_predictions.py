@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from ov_xai.runtime.placement import Placement
 from ov_xai.runtime.predictions import ClassReader, softmax, to_probabilities
-from ov_xai.runtime.preprocessing import Placement
 
 LOGITS = np.array([1.0, 4.0, -2.0, 3.0])
 LABELS = ("a", "b", "c", "d")

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from ov_xai import RequestError, Resize
+from ov_xai.runtime.overrides import InputColor
+from ov_xai.runtime.placement import Placement
 from ov_xai.runtime.png import encode_indexed, encode_rgb
-from ov_xai.runtime.preprocessing import InputColor, Placement, Preprocessing
+from ov_xai.runtime.preprocessing import Preprocessing
 from ov_xai.runtime.rendering import COLORMAPS, blend, palette, place_map, to_u8
 
 

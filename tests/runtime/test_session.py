@@ -23,7 +23,7 @@ from ov_xai import (
 from ov_xai.runtime.dump import DumpOptions, explain_folder, read_records
 from ov_xai.runtime.explanation import RenderOptions
 from ov_xai.runtime.images import read_image
-from ov_xai.runtime.preprocessing import preprocessing_of
+from ov_xai.runtime.model_preprocessing import preprocessing_of
 from ov_xai.runtime.report import ReportHead, write_report
 from tests.helpers import output, run
 from tests.models import classifier
