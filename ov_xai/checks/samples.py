@@ -101,9 +101,10 @@ def _inputs(model: ov.Model, image: Image) -> tuple[Array, ...]:
     prepare = preprocessing_of(model)
     arrays = list(sample_inputs(model))
     source = model.inputs[prepare.position]
-    if prepare.input_wh is None:
+    if not prepare.fixed_size:
         # Of a model of dynamic size, few sizes may fit; this one has been tried when it was patched.
-        image = np.asarray(cv2.resize(image, (SAMPLE_SIZE, SAMPLE_SIZE), interpolation=cv2.INTER_AREA), np.uint8)
+        width, height = (side or SAMPLE_SIZE for side in prepare.input_wh)
+        image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
     tensor = prepare.plain(image).astype(source.get_element_type().to_dtype())
     batch = source.get_partial_shape()[0]
     if prepare.letters[0] == "N" and batch.is_static:

@@ -115,9 +115,9 @@ class Predictor:
 
     def _in_batches(self, model: ov.Model, preprocessing: Preprocessing, device: str, batch: int) -> Network | None:
         """Return the model for a batch; None where it cannot take one, or mixes the images of a batch."""
-        if "N" not in preprocessing.letters or preprocessing.input_wh is None:
-            return None
         width, height = preprocessing.input_wh
+        if "N" not in preprocessing.letters or width is None or height is None:
+            return None
         noise = np.random.default_rng(0).integers(0, 256, (batch, height, width, preprocessing.channels))
         images = preprocessing.normalised(noise)
         alone = [self._read(self._one(images[index : index + 1])) for index in (0, batch - 1)]

@@ -7,7 +7,7 @@ import math
 import openvino as ov
 
 from ov_xai.errors import RequestError, UnsupportedModelError
-from ov_xai.graph.image_input import find_image_input
+from ov_xai.graph.image_input import CHANNEL_EXTENTS, find_image_input
 from ov_xai.graph.model_info import info_value, is_true
 from ov_xai.graph.view import sizes
 from ov_xai.runtime.image_size import MAX_PIXELS
@@ -21,13 +21,19 @@ def preprocessing_of(model: ov.Model, overrides: Overrides | None = None) -> Pre
     Without either, values stay 0..255, RGB, and the photo is stretched to the input.
 
     Raises:
-        UnsupportedModelError: the model has no image input.
+        UnsupportedModelError: the model has no image input, or one with other than 1, 3 or 4 channels.
         RequestError: a setting does not fit, e.g. two mean values for three channels.
     """
     given = overrides or Overrides()
     source, letters = find_image_input(model)
     extents = dict(zip(letters, sizes(source) or [], strict=True))
     channels, width, height = extents["C"] or 3, extents["W"], extents["H"]
+    if channels not in CHANNEL_EXTENTS:
+        raise UnsupportedModelError(
+            f"The layout of the image input, {letters}, gives it {channels} channels; expected 1, 3 or 4",
+            node=source.get_node().get_friendly_name(),
+            remedy="Correct the layout, or export the model for images of 1, 3 or 4 channels.",
+        )
     if (width or 1) * (height or 1) > MAX_PIXELS:
         raise UnsupportedModelError(f"The model's input has {width}x{height} pixels; at most {MAX_PIXELS} are made")
     embedded = source.get_element_type() == ov.Type.u8
@@ -43,7 +49,7 @@ def preprocessing_of(model: ov.Model, overrides: Overrides | None = None) -> Pre
             source.get_node().get_friendly_name()
         ),
         letters=letters,
-        input_wh=None if width is None or height is None else (width, height),
+        input_wh=(width, height),
         channels=channels,
         mean=mean,
         scale=scale,

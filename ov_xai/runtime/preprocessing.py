@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ov_xai.errors import InputError
+from ov_xai.runtime.image_size import MAX_PIXELS
 from ov_xai.runtime.images import Image
 from ov_xai.runtime.overrides import InputColor, Resize
 from ov_xai.runtime.placement import Box, Placement
@@ -21,7 +23,7 @@ class Preprocessing:
     Attributes:
         position: index of the image among the model's inputs.
         letters: layout of the input, e.g. "NCHW".
-        input_wh: width and height of the input; None takes the photo's own.
+        input_wh: width and height of the input; None for a side that the model leaves open.
         channels: 1, 3 or 4.
         mean: subtracted, one per channel.
         scale: divided by, one per channel.
@@ -34,7 +36,7 @@ class Preprocessing:
 
     position: int
     letters: str
-    input_wh: tuple[int, int] | None
+    input_wh: tuple[int | None, int | None]
     channels: int
     mean: tuple[float, ...]
     scale: tuple[float, ...]
@@ -46,21 +48,37 @@ class Preprocessing:
 
     def describe(self) -> str:
         """Return one line that says what is done and where each setting comes from."""
-        size = "the photo's own size" if self.input_wh is None else f"{self.input_wh[0]}x{self.input_wh[1]}"
-        crop = f" of {self.crop_fraction:g}" if self.resize is Resize.CROP else ""
         parts = [
-            f"resize {self.resize.value}{crop} to {size} ({self.origin['resize']})",
+            self._describe_resize(),
             f"input color {self.input_color.value} ({self.origin['input_color']})",
             f"mean {listed(self.mean)} ({self.origin['mean']})",
             f"scale {listed(self.scale)} ({self.origin['scale']})",
         ]
         return "preprocessing: " + ", ".join(parts)
 
+    def _describe_resize(self) -> str:
+        width, height = self.input_wh
+        if width is None and height is None:
+            return "the photo's own size (the model takes any)"
+        if width is None or height is None:
+            side = f"width {width}" if height is None else f"height {height}"
+            return f"resize to {side} in the photo's own shape (the model takes any length of the other side)"
+        crop = f" of {self.crop_fraction:g}" if self.resize is Resize.CROP else ""
+        return f"resize {self.resize.value}{crop} to {width}x{height} ({self.origin['resize']})"
+
+    @property
+    def fixed_size(self) -> bool:
+        """Return whether the input has one size, whatever the photo's."""
+        return None not in self.input_wh
+
     def __call__(self, photo: Image) -> tuple[Image, Placement]:
         """Return the tensor for an `embedded` model, u8 [1, h, w, C], and where it lies in the photo.
 
         Args:
             photo: u8 [H, W, 3], RGB.
+
+        Raises:
+            InputError: the model leaves a side open, and the photo would make it too long.
         """
         placement = self.place(photo.shape[1], photo.shape[0])
         return np.ascontiguousarray(self._in_channels(self._canvas(photo, placement))[None]), placement
@@ -98,24 +116,44 @@ class Preprocessing:
         return ordered
 
     def place(self, width: int, height: int) -> Placement:
-        """Return where the input of a photo of this size lies in the photo."""
+        """Return where the input of a photo of this size lies in the photo.
+
+        Where the model leaves a side open, the photo keeps its shape and nothing is cut off or padded.
+
+        Raises:
+            InputError: the open side would be too long.
+        """
+        input_w, input_h = input_wh = self._size_for(width, height)
         full: Box = (0, 0, width, height)
-        if self.input_wh is None:
-            return Placement((width, height), full, (width, height), full)
-        input_w, input_h = self.input_wh
         whole: Box = (0, 0, input_w, input_h)
-        if self.resize is Resize.STANDARD:
-            return Placement((width, height), full, self.input_wh, whole)
+        if self.resize is Resize.STANDARD or not self.fixed_size:
+            return Placement((width, height), full, input_wh, whole)
         if self.resize is Resize.CROP:
             ratio = min(width / input_w, height / input_h) * self.crop_fraction
             crop_w, crop_h = max(1, round(input_w * ratio)), max(1, round(input_h * ratio))
             left, top = (width - crop_w) // 2, (height - crop_h) // 2
-            return Placement((width, height), (left, top, left + crop_w, top + crop_h), self.input_wh, whole)
+            return Placement((width, height), (left, top, left + crop_w, top + crop_h), input_wh, whole)
         ratio = min(input_w / width, input_h / height)
         new_w, new_h = max(1, round(width * ratio)), max(1, round(height * ratio))
         centred = self.resize is Resize.LETTERBOX
         left, top = ((input_w - new_w) // 2, (input_h - new_h) // 2) if centred else (0, 0)
-        return Placement((width, height), full, self.input_wh, (left, top, left + new_w, top + new_h))
+        return Placement((width, height), full, input_wh, (left, top, left + new_w, top + new_h))
+
+    def _size_for(self, width: int, height: int) -> tuple[int, int]:
+        """Return width and height of the input for a photo of a size."""
+        input_w, input_h = self.input_wh
+        if input_w is None and input_h is None:
+            return width, height
+        if input_w is None:
+            input_w = max(1, round(width * (input_h or height) / height))
+        if input_h is None:
+            input_h = max(1, round(height * input_w / width))
+        if input_w * input_h > MAX_PIXELS:
+            raise InputError(
+                f"An image of {width}x{height} makes an input of {input_w}x{input_h}; at most {MAX_PIXELS} pixels are "
+                "made. Cut it into parts."
+            )
+        return input_w, input_h
 
     def _canvas(self, photo: Image, placement: Placement) -> Image:
         x0, y0, x1, y1 = placement.source_xyxy

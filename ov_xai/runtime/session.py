@@ -239,7 +239,7 @@ class Session:
         """Start an inference; waits while all requests are busy."""
         future: Future[Explanation] = Future()
         job = _Job(self._explainer, prepared, future)
-        if self.preprocessing.input_wh is None:
+        if not self.preprocessing.fixed_size:
             return self._run_alone(job)
         self.queue.start_async({self.preprocessing.position: prepared.tensor}, job)
         return future
