@@ -6,7 +6,6 @@ from ov_xai.checks.junit import as_junit
 from ov_xai.checks.options import CheckOptions
 from ov_xai.checks.running import check
 from ov_xai.checks.verdict import Outcome, Result, Verdict
-from ov_xai.checks.writing import write_result
 
 __all__ = [
     "CATALOGUE",
@@ -18,5 +17,4 @@ __all__ = [
     "as_junit",
     "check",
     "choose",
-    "write_result",
 ]

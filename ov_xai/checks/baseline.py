@@ -14,8 +14,8 @@ from typing import Annotated
 
 import msgspec
 
-from ov_xai.checks.writing import write_result
 from ov_xai.errors import InputError
+from ov_xai.runtime.files import write_result
 
 SCHEMA = 1
 

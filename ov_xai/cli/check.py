@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ov_xai.checks import CATALOGUE, Check, CheckOptions, Outcome, Result, Verdict, as_junit, choose, write_result
+from ov_xai.checks import CATALOGUE, Check, CheckOptions, Outcome, Result, Verdict, as_junit, choose
 from ov_xai.checks import check as run_checks
 from ov_xai.cli.console import say
 from ov_xai.cli.options import safe_option
-from ov_xai.errors import EXIT_OK, OutputError, RequestError
+from ov_xai.errors import EXIT_OK, RequestError
+from ov_xai.runtime.files import require_place, write_result
 
 _WORDS = {Outcome.PASSED: "pass", Outcome.FAILED: "FAIL", Outcome.SKIPPED: "skip", Outcome.ERROR: "ERROR"}
 #: Widths of the columns; the titles are those of the catalogue.
@@ -80,7 +80,8 @@ def check(
         raise RequestError("Two models are compared. Run: ov-xai check ORIGINAL PATCHED.")
     settings = CheckOptions(**options)
     for path in (junit, settings.write_baseline):
-        _require_folder(path)
+        if path is not None:
+            require_place(path)
     progress = None if as_json else _print
     verdict = run_checks(original, patched, settings, only=only, skip=skip, progress=progress)
     if junit is not None:
@@ -93,12 +94,6 @@ def check(
         done = "baseline written to" if verdict.ok else "not all checks pass, so no baseline is written to"
         say(f"{done} {settings.write_baseline}", err=True)
     return verdict.exit_code
-
-
-def _require_folder(path: Path | None) -> None:
-    """Refuse a result that cannot be written before minutes are spent on it."""
-    if path is not None and (path.is_dir() or not os.access(path.parent, os.W_OK)):
-        raise OutputError(f"'{path}' cannot be written: it is a folder, or its folder cannot be. Give another path.")
 
 
 def _show(checks: tuple[Check, ...], whole: bool) -> None:

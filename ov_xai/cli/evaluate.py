@@ -18,10 +18,10 @@ from ov_xai.cli.options import make_overrides, preprocessing_options, safe_optio
 from ov_xai.errors import EXIT_OK, EXIT_PARTIAL, RequestError
 from ov_xai.evaluation import METRICS, EvaluationOptions, Progress, Step
 from ov_xai.evaluation import evaluate as evaluate_model
-from ov_xai.evaluation.files import require_place, write_text
 from ov_xai.evaluation.page import write_page
 from ov_xai.evaluation.tables import as_csv, as_text
 from ov_xai.runtime.choice import ALL, PREDICTIONS
+from ov_xai.runtime.files import require_place, write_result
 from ov_xai.runtime.labels import read_label_file
 
 _FILE = click.Path(path_type=Path)
@@ -112,7 +112,7 @@ def evaluate(
     for line in text.splitlines():
         say(line)
     if csv_file is not None:
-        write_text(csv_file, as_csv(found))
+        write_result(csv_file, as_csv(found))
         say(f"csv       {csv_file}", err=as_json)
     if report is not None:
         write_page(found, report)

@@ -14,10 +14,11 @@ from ov_xai.errors import EXIT_OK, EXIT_PARTIAL, RequestError
 from ov_xai.explaining import ready_model, require_class_maps, settings_digest, shows_instance_masks
 from ov_xai.request import Method, Normalise
 from ov_xai.runtime.choice import ALL, PREDICTIONS, ClassChoice
-from ov_xai.runtime.dump import DumpOptions, Record, Summary, explain_folder
+from ov_xai.runtime.dump import DumpOptions, Summary, explain_folder
 from ov_xai.runtime.explanation import RenderOptions
 from ov_xai.runtime.images import find_images
 from ov_xai.runtime.labels import read_label_file
+from ov_xai.runtime.records import Record
 from ov_xai.runtime.rendering import COLORMAPS
 from ov_xai.runtime.report import ReportHead, write_report
 from ov_xai.runtime.session import Session

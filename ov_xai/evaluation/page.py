@@ -6,11 +6,11 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ov_xai.evaluation.files import write_text
 from ov_xai.evaluation.metric_names import DELETION, INSERTION
 from ov_xai.evaluation.plot import HEIGHT, WIDTH, panel_of, styles_of
 from ov_xai.evaluation.results import Evaluation
 from ov_xai.evaluation.tables import heading
+from ov_xai.runtime.files import write_result
 
 
 def as_page(evaluation: Evaluation) -> str:
@@ -41,4 +41,4 @@ def write_page(evaluation: Evaluation, path: Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    write_text(path, as_page(evaluation))
+    write_result(path, as_page(evaluation))

@@ -7,31 +7,34 @@ does not depend on the number of images, and results come in the order of the fi
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, TypeVar
-
-import msgspec
+from typing import TypeAlias, TypeVar
 
 from ov_xai.errors import InputError, OutputError, XaiError
 from ov_xai.runtime.explainer import Prepared
 from ov_xai.runtime.explanation import Explanation, RenderOptions
-from ov_xai.runtime.images import RECORDS, ImageFile, find_images, read_image
-from ov_xai.runtime.predictions import Prediction
+from ov_xai.runtime.files import make_folder
+from ov_xai.runtime.images import ImageFile, find_images, read_image
+from ov_xai.runtime.records import (
+    Identity,
+    Record,
+    append_record,
+    finished,
+    identity_of,
+    open_records,
+    record_of,
+)
 from ov_xai.runtime.session import Session
 
 _THREADS = 2
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Record = dict[str, Any]
-Extent = Annotated[int, msgspec.Meta(ge=1)]
 
 
 @dataclass(frozen=True)
@@ -105,15 +108,16 @@ def explain_folder(
         raise OutputError(f"Output '{options.output}' is the input folder. Give another folder with -o.")
     if next(find_images(source, options.output), None) is None:
         raise InputError(f"No images found in '{source}'. Supported: jpg, jpeg, png, bmp, tif, tiff, webp, gif.")
-    _make_folder(options.output)
+    make_folder(options.output)
     summary = Summary()
     root = source if source.is_dir() else source.parent
     kept = _kept_paths(source, root, options)
     summary.kept = len(kept)
-    with _open_records(options, kept) as records:
-        files = (file for file in find_images(source, options.output) if _relative(file, root) not in kept)
-        for record in _pipeline(session, files, root, options):
-            _append(records, record)
+    files = (file for file in find_images(source, options.output) if _relative(file, root) not in kept)
+    # Closed whatever happens here: what is under way must have ended before the caller goes on.
+    with open_records(options.output, kept) as records, closing(_pipeline(session, files, root, options)) as results:
+        for record in results:
+            append_record(records, record)
             if "error" in record:
                 summary.skipped.append((record["path"], record["error"]))
             else:
@@ -123,21 +127,81 @@ def explain_folder(
     return summary
 
 
-def _pipeline(session: Session, files: Iterable[ImageFile], root: Path, options: DumpOptions) -> Iterator[Record]:
+def _relative(file: ImageFile, root: Path) -> str:
+    return file.path.relative_to(root).as_posix()
+
+
+def _kept_paths(source: Path, root: Path, options: DumpOptions) -> set[str]:
+    """Return the images whose results an earlier run with the same settings left whole."""
+    if not options.resume:
+        return set()
+    done = finished(options.output, options.fingerprint)
+    return {
+        path
+        for file in find_images(source, options.output)
+        if (path := _relative(file, root)) in done and _is_still(file, done[path])
+    }
+
+
+def _is_still(file: ImageFile, identity: Identity) -> bool:
+    try:
+        return identity_of(file) == identity
+    except InputError:  # gone since it was found
+        return False
+
+
+# -- the pipeline ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Read:
+    """An image on its way to the model.
+
+    Attributes:
+        file: the image.
+        identity: that of the file just before it was read.
+        prepared: the photo and its tensor.
+    """
+
+    file: ImageFile
+    identity: Identity
+    prepared: Prepared
+
+
+@dataclass(frozen=True)
+class _Unreadable:
+    """An image that is skipped, and why."""
+
+    file: ImageFile
+    error: XaiError
+
+
+@dataclass(frozen=True)
+class _Explained:
+    """An image with its maps."""
+
+    file: ImageFile
+    identity: Identity
+    explanation: Explanation
+
+
+_Reading: TypeAlias = "Future[_Read | _Unreadable]"
+_Explaining: TypeAlias = "Future[_Explained | _Unreadable]"
+
+
+def _pipeline(session: Session, files: Iterable[ImageFile], root: Path, options: DumpOptions) -> Generator[Record]:
     ahead = len(session.queue) + _THREADS
     readers, writers = ThreadPoolExecutor(_THREADS), ThreadPoolExecutor(_THREADS)
     try:
 
-        def read(file: ImageFile) -> Future[tuple[ImageFile, Prepared | XaiError]]:
+        def read(file: ImageFile) -> _Reading:
             return readers.submit(_read, session, file)
 
-        def infer(
-            reading: Future[tuple[ImageFile, Prepared | XaiError]],
-        ) -> Future[tuple[ImageFile, Explanation | XaiError]]:
-            return _infer(session, *reading.result())
+        def infer(reading: _Reading) -> _Explaining:
+            return _infer(session, reading.result())
 
-        def write(explaining: Future[tuple[ImageFile, Explanation | XaiError]]) -> Future[Record]:
-            return writers.submit(_write, *explaining.result(), root, options)
+        def write(explaining: _Explaining) -> Future[Record]:
+            return writers.submit(_write, explaining.result(), root, options)
 
         reading = windowed(read, files, ahead)
         explaining = windowed(infer, reading, ahead)
@@ -149,195 +213,38 @@ def _pipeline(session: Session, files: Iterable[ImageFile], root: Path, options:
         writers.shutdown(cancel_futures=True)
 
 
-def _read(session: Session, file: ImageFile) -> tuple[ImageFile, Prepared | XaiError]:
+def _read(session: Session, file: ImageFile) -> _Read | _Unreadable:
     try:
-        return file, session.prepare(read_image(file.path))
+        return _Read(file, identity_of(file), session.prepare(read_image(file.path)))
     except InputError as error:
-        return file, error
+        return _Unreadable(file, error)
 
 
-def _infer(
-    session: Session, file: ImageFile, prepared: Prepared | XaiError
-) -> Future[tuple[ImageFile, Explanation | XaiError]]:
-    paired: Future[tuple[ImageFile, Explanation | XaiError]] = Future()
-    if isinstance(prepared, XaiError):
-        paired.set_result((file, prepared))
-        return paired
+def _infer(session: Session, read: _Read | _Unreadable) -> _Explaining:
+    explaining: _Explaining = Future()
+    if isinstance(read, _Unreadable):
+        explaining.set_result(read)
+        return explaining
 
-    def pair(future: Future[Explanation]) -> None:
+    def deliver(future: Future[Explanation]) -> None:
         with suppress(InvalidStateError):  # cancelled: nobody waits for it
             error = future.exception()
             if isinstance(error, InputError):
-                paired.set_result((file, error))
+                explaining.set_result(_Unreadable(read.file, error))
             elif error is not None:
-                paired.set_exception(error)
+                explaining.set_exception(error)
             else:
-                paired.set_result((file, future.result()))
+                explaining.set_result(_Explained(read.file, read.identity, future.result()))
 
-    session.start(prepared).add_done_callback(pair)
-    return paired
+    session.start(read.prepared).add_done_callback(deliver)
+    return explaining
 
 
-def _write(file: ImageFile, explained: Explanation | XaiError, root: Path, options: DumpOptions) -> Record:
-    path = _relative(file, root)
-    if isinstance(explained, XaiError):
-        return {"path": path, "error": str(explained), "settings": options.fingerprint}
-    saved = explained.save_maps(options.output / file.folder, file.stem, options.render)
+def _write(item: _Explained | _Unreadable, root: Path, options: DumpOptions) -> Record:
+    path, settings = _relative(item.file, root), options.fingerprint
+    if isinstance(item, _Unreadable):
+        return {"path": path, "error": str(item.error), "settings": settings}
+    saved = item.explanation.save_maps(options.output / item.file.folder, item.file.stem, options.render)
     files = {label: [name.relative_to(options.output).as_posix() for name in paths] for label, paths in saved.items()}
-    height, width = explained.photo.shape[:2]
-    inside = explained.masses_inside(options.render.crop_padding)
-    return {
-        "path": path,
-        "source": _identity(file),
-        "size": [width, height],
-        "seen_xyxy": list(explained.placement.source_xyxy),
-        "method": explained.method,
-        "predictions": [_prediction(item, part) for item, part in zip(explained.predictions, inside, strict=True)],
-        "maps": [
-            {"label": label, "confidence": _rounded(explained.confidences.get(label)), "files": names}
-            for label, names in files.items()
-        ],
-        "files": [name for names in files.values() for name in names],
-        "milliseconds": round(explained.milliseconds, 3),
-        "settings": options.fingerprint,
-    }
-
-
-def _prediction(item: Prediction, map_inside: float | None) -> Record:
-    record: Record = {"label": item.label, "index": item.index, "confidence": round(item.confidence, 6)}
-    if item.box is not None:
-        record["box"] = [round(edge, 2) for edge in item.box]
-    if map_inside is not None:
-        record["map_inside"] = round(map_inside, 4)
-    return record
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 6)
-
-
-# -- records -------------------------------------------------------------------------------------------------------
-
-
-class _Found(msgspec.Struct):
-    """A prediction in a record."""
-
-    label: str
-    index: int
-    confidence: float
-    box: tuple[float, float, float, float] | None = None
-    map_inside: float | None = None
-
-
-class _Map(msgspec.Struct):
-    """A map in a record."""
-
-    label: str
-    confidence: float | None
-    files: list[str]
-
-
-class _Explained(msgspec.Struct):
-    """The record of an image that was explained, as far as others read it: a file may hold anything."""
-
-    source: list[int | str]
-    size: tuple[Extent, Extent]
-    seen_xyxy: tuple[int, int, int, int]
-    method: str
-    predictions: list[_Found]
-    maps: list[_Map]
-    files: list[str]
-    milliseconds: float
-
-
-def _relative(file: ImageFile, root: Path) -> str:
-    return file.path.relative_to(root).as_posix()
-
-
-def _identity(file: ImageFile) -> list[int | str]:
-    """Return what tells an image from another that takes its name: stem of its results, bytes, time of change."""
-    status = file.path.stat()
-    return [file.stem, status.st_size, status.st_mtime_ns]
-
-
-def _kept_paths(source: Path, root: Path, options: DumpOptions) -> set[str]:
-    """Return the images whose results an earlier run with the same settings left whole."""
-    if not options.resume:
-        return set()
-    done = {
-        record["path"]: record["source"]
-        for record in read_records(options.output / RECORDS)
-        if _is_done(record, options)
-    }
-    return {
-        _relative(file, root)
-        for file in find_images(source, options.output)
-        if done.get(_relative(file, root)) == _identity(file)
-    }
-
-
-@contextmanager
-def _open_records(options: DumpOptions, kept: set[str]) -> Iterator[BinaryIO]:
-    """Open `explanations.jsonl` for appending behind the kept records."""
-    path = options.output / RECORDS
-    part = path.with_name(f".{RECORDS}.part")
-    try:
-        with part.open("wb") as stream:
-            stream.writelines(_line(record) for record in read_records(path) if record["path"] in kept)
-        part.replace(path)
-        # Unbuffered: a record that does not fit on the disk fails where it is written, not again when closing.
-        records = path.open("ab", buffering=0)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OutputError(f"'{path}' cannot be written: {error.strerror}. Change -o.") from error
-    with records:
-        yield records
-
-
-def read_records(path: Path) -> Iterator[Record]:
-    """Yield the records of a run; a line that was cut off, or is something else, is left out."""
-    if not path.is_file():
-        return
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        for line in stream:
-            with suppress(ValueError, RecursionError):
-                record = json.loads(line)
-                if isinstance(record, dict) and isinstance(record.get("path"), str):
-                    yield record
-
-
-def _is_done(record: Record, options: DumpOptions) -> bool:
-    if record.get("settings") != options.fingerprint or "error" in record:
-        return False
-    try:
-        known = msgspec.convert(record, _Explained)
-    except msgspec.ValidationError:
-        return False
-    names = {*known.files, *(name for item in known.maps for name in item.files)}
-    return all(_is_whole(options.output / name, options.output) for name in names)
-
-
-def _is_whole(path: Path, folder: Path) -> bool:
-    """Return whether a result is there and lies in the output folder, whatever a record says."""
-    return path.is_file() and path.stat().st_size > 0 and path.resolve().is_relative_to(folder.resolve())
-
-
-def _append(stream: BinaryIO, record: Record) -> None:
-    try:
-        stream.write(_line(record))
-    except OSError as error:
-        raise OutputError(f"'{RECORDS}' cannot be written: {error.strerror}. Free some space.") from error
-
-
-def _line(record: Record) -> bytes:
-    """Return a record as a line of ASCII; names that are not text survive as escapes."""
-    return json.dumps(record).encode() + b"\n"
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"Folder '{folder}' cannot be made: {error.strerror}. Change -o.") from error
-    if not os.access(folder, os.W_OK):
-        raise OutputError(f"Folder '{folder}' cannot be written. Check its permissions or change -o.")
+    record = record_of(item.explanation, item.identity, files, options.render.crop_padding)
+    return {"path": path, **record, "settings": settings}

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from ov_xai.errors import ModelMismatchError, OutputError, RequestError
 from ov_xai.runtime.boxes import crop, draw_boxes, mass_inside
+from ov_xai.runtime.files import write_whole
 from ov_xai.runtime.images import Image
 from ov_xai.runtime.labels import safe_labels
 from ov_xai.runtime.placement import Placement
@@ -103,10 +104,12 @@ class Explanation:
 
         Raises:
             ModelMismatchError: there is no map of that label.
-            RequestError: there is no such colour map.
+            RequestError: there is no such colour map, or the weight is not from 0 to 1.
         """
-        saliency = self.saliency_map(label, crop_padding)
-        return self._with_boxes(blend(self.photo, saliency, weight, palette(colormap), self.placement), label)
+        options = RenderOptions(weight, colormap, crop_padding)
+        saliency = self.saliency_map(label, options.crop_padding)
+        plain = blend(self.photo, saliency, options.weight, palette(options.colormap), self.placement)
+        return self._with_boxes(plain, label)
 
     def mass_inside(self, prediction: Prediction, crop_padding: bool = True) -> float | None:
         """Return the part of the map of a detection's class that lies inside its box, 0..1.
@@ -208,15 +211,3 @@ def _npy(values: npt.NDArray[Any]) -> bytes:
     stream = io.BytesIO()
     np.save(stream, values, allow_pickle=False)
     return stream.getvalue()
-
-
-def write_whole(path: Path, data: bytes) -> Path:
-    """Write a file beside its place and move it there, so that it is never seen half written."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    return path

@@ -13,8 +13,8 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ov_xai.errors import InputError, OutputError
-from ov_xai.runtime.dump import Record, read_records
 from ov_xai.runtime.images import RECORDS, Image, read_image
+from ov_xai.runtime.records import Record, read_records
 
 REPORT = "report.html"
 #: Longest side of an embedded picture in pixels, and its JPEG quality.

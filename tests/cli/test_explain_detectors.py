@@ -10,7 +10,7 @@ from openvino import opset13 as ops
 
 from ov_xai import insert, read_manifest, save
 from ov_xai.cli.main import run
-from ov_xai.runtime.dump import read_records
+from ov_xai.runtime.records import read_records
 from tests.models import backbone, weights
 
 
