@@ -45,6 +45,7 @@ def assert_maps_equal(found, expected, tolerance=MAP_TOLERANCE, rounding=SCORE_R
         rounding: allowed difference relative to the largest score of a map, which matters where a map is constant.
             Probabilities of logits l carry the rounding of the logits, exp(d) - 1 with d = 4e-6 max |l|.
     """
+    assert found.shape == expected.shape, f"maps are {found.shape}, expected {expected.shape}"
     span = np.ptp(expected, axis=(-2, -1), keepdims=True)
     noise = rounding * np.abs(expected).max(axis=(-2, -1), keepdims=True) + UNDERFLOW
     gap = np.abs(found.astype(np.float64) - expected)
@@ -55,5 +56,6 @@ def assert_maps_equal(found, expected, tolerance=MAP_TOLERANCE, rounding=SCORE_R
 def assert_levels_equal(found, expected):
     """Compare u8 maps to within one level."""
     assert found.dtype == np.uint8
+    assert found.shape == expected.shape, f"maps are {found.shape}, expected {expected.shape}"
     gap = np.abs(found.astype(int) - expected.astype(int))
     assert gap.max() <= 1, f"maps differ by {gap.max()} levels"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 
 import cv2
 import numpy as np
@@ -20,12 +21,14 @@ from ov_xai import (
     UnsupportedModelError,
     insert,
 )
-from ov_xai.runtime.dump import DumpOptions, explain_folder, read_records
+from ov_xai.runtime import dump
+from ov_xai.runtime.dump import DumpOptions, explain_folder
 from ov_xai.runtime.explanation import RenderOptions
 from ov_xai.runtime.images import read_image
 from ov_xai.runtime.model_preprocessing import preprocessing_of
+from ov_xai.runtime.records import read_records
 from ov_xai.runtime.report import ReportHead, write_report
-from tests.helpers import output, run
+from tests.helpers import F32, assert_levels_equal, output, run
 from tests.models import classifier
 
 HEAD = ReportHead("model.xml", [("Method", "recipro-cam")], 0.5)
@@ -41,21 +44,19 @@ def photos(data):
     return data / "photos"
 
 
-def test_predictions_and_maps_are_those_of_the_model(session, patched_classifier, photos):
+def test_predictions_and_maps_are_those_of_the_model(patched_classifier, photos):
     photo = read_image(photos / "chelsea.png")
-    explanation = session(photos / "chelsea.png")
-    prepare = preprocessing_of(patched_classifier)
-    tensor, _ = prepare(photo)
+    explanation = Session(patched_classifier, config=F32)(photos / "chelsea.png")
+    tensor, _ = preprocessing_of(patched_classifier)(photo)
     image = ((tensor.astype(np.float32) - 127) / 128).transpose(0, 3, 1, 2)
-    logits, maps = run(patched_classifier, [image], {})
+    logits, maps = run(patched_classifier, [image])
     probabilities = np.exp(logits[0] - logits[0].max())
     probabilities /= probabilities.sum()
     best = explanation.predictions[0]
     assert best.index == probabilities.argmax()
     assert best.label == "tiger cat"
-    assert abs(best.confidence - probabilities.max()) < 0.02
-    gap = np.abs(explanation.maps["tiger cat"].astype(int) - maps[0, best.index])
-    assert gap.mean() < 8
+    assert best.confidence == pytest.approx(probabilities.max(), abs=1e-4)
+    assert_levels_equal(explanation.maps["tiger cat"], maps[0, best.index])
 
 
 def test_an_array_is_explained_like_its_file(session, photos):
@@ -327,6 +328,51 @@ def test_an_interruption_leaves_whole_files(session, photos, tmp_path):
     assert len(list(read_records(tmp_path / "out" / "explanations.jsonl"))) == 4
     summary = explain_folder(session, tmp_path / "in", DumpOptions(tmp_path / "out", resume=True))
     assert (summary.explained, summary.kept) == (8, 4)
+
+
+def test_photos_that_vanish_while_they_are_explained_do_not_stop_the_others(session, photos, tmp_path, monkeypatch):
+    copy_photo(photos, tmp_path / "in", *(f"{index}.png" for index in range(4)))
+
+    def read_and_delete(path):
+        image = read_image(path)
+        path.unlink()
+        return image
+
+    monkeypatch.setattr(dump, "read_image", read_and_delete)
+    summary = explain_folder(session, tmp_path / "in", DumpOptions(tmp_path / "out"))
+    assert (summary.explained, summary.skipped) == (4, [])
+
+
+def test_a_photo_that_vanishes_before_it_is_read_is_skipped(session, photos, tmp_path, monkeypatch):
+    copy_photo(photos, tmp_path / "in", "a.png", "b.png", "c.png")
+    identity_of = dump.identity_of
+
+    def delete_first(file):
+        if file.stem == "b":
+            file.path.unlink()
+        return identity_of(file)
+
+    monkeypatch.setattr(dump, "identity_of", delete_first)
+    summary = explain_folder(session, tmp_path / "in", DumpOptions(tmp_path / "out"))
+    assert summary.explained == 2
+    ((path, reason),) = summary.skipped
+    assert path == "b.png"
+    assert "No such file" in reason
+
+
+def test_a_caller_that_fails_leaves_nothing_under_way(session, photos, tmp_path):
+    copy_photo(photos, tmp_path / "in", *(f"{index}.png" for index in range(9)))
+    before = set(threading.enumerate())
+
+    def fail(record):
+        raise ValueError(record["path"])
+
+    # The traceback, kept here, holds the pipeline: it must have been closed, not left to the garbage collector.
+    with pytest.raises(ValueError, match=r"0\.png") as caught:
+        explain_folder(session, tmp_path / "in", DumpOptions(tmp_path / "out"), fail)
+    assert caught.tb is not None
+    new = [thread.name for thread in threading.enumerate() if thread not in before]
+    assert not [name for name in new if name.startswith("ThreadPoolExecutor")]
 
 
 def test_a_folder_without_images_is_said_so(session, tmp_path):
