@@ -9,6 +9,7 @@ All objects count, crowds (COCO) and difficult ones (VOC) too: a map that points
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
@@ -37,7 +38,7 @@ class Box:
 Annotations = dict[str, tuple[Box, ...]]
 
 
-def read_annotations(path: Path) -> Annotations:
+def read_annotations(path: str | os.PathLike[str]) -> Annotations:
     """Return the boxes of each image, by the image's file name without folders.
 
     Args:
@@ -50,6 +51,7 @@ def read_annotations(path: Path) -> Annotations:
         InputError: the path cannot be read, is neither of these, or has an entry that does not fit; two entries are
             for images of one name.
     """
+    path = Path(path)
     if path.is_dir():
         files = sorted(path.glob("*.xml"))
         if not files:

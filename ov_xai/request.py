@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import os
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any
 
-from ov_xai.cards import Card
+from ov_xai.arguments import parse_word, texts, whole_number
+from ov_xai.cards import Card, read_card
 from ov_xai.errors import RequestError
 
 
@@ -67,24 +70,6 @@ METHOD_ALIASES = {
     "classwisesaliencymap": Method.CLASS_WISE,
 }
 
-Word = TypeVar("Word", bound=Enum)
-
-
-def parse_word(kind: type[Word], text: str | Word) -> Word:
-    """Return the member of `kind` that `text` names, in any case.
-
-    Raises:
-        RequestError: `text` names no member.
-    """
-    if isinstance(text, kind):
-        return text
-    wanted = str(text).strip().lower().replace("_", "-")
-    for member in kind:
-        if member.value == wanted:
-            return member
-    allowed = ", ".join(str(member.value) for member in kind)
-    raise RequestError(f"{kind.__name__.lower()} '{text}' is not known; expected one of: {allowed}.")
-
 
 def parse_grid(text: str) -> tuple[int, int]:
     """Return (rows, columns) of "HxW".
@@ -126,7 +111,7 @@ def parse_method(text: str | Method | None) -> Method | None:
     """
     if text is None or isinstance(text, Method):
         return text
-    wanted = text.strip().lower()
+    wanted = str(text).strip().lower()
     if wanted == "auto":
         return None
     key = wanted.replace("-", "").replace("_", "")
@@ -155,7 +140,7 @@ def as_request(request: InsertionRequest | None, options: dict[str, Any]) -> Ins
 
 @dataclass(frozen=True)
 class InsertionRequest:
-    """What the caller wants inserted; methods, masks and scores may be given by name.
+    """What the caller wants inserted; methods, masks and scores may be given by name, cards by path.
 
     Attributes:
         method: the map to compute; None chooses by the kind of model.
@@ -174,6 +159,10 @@ class InsertionRequest:
             for the finest.
         compat: for detectors, reproduce the maps of another tool; it chooses mean and middle.
         card: knowledge about the family of the model; it precedes the shipped cards.
+
+    Raises:
+        RequestError: a value is not known, of the wrong type or out of range, or two contradict each other.
+        CardError: the card cannot be read.
     """
 
     method: Method | None = None
@@ -193,24 +182,71 @@ class InsertionRequest:
     card: Card | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "method", parse_method(self.method))
-        object.__setattr__(self, "mask", None if self.mask is None else parse_word(Mask, self.mask))
-        object.__setattr__(self, "score", None if self.score is None else parse_word(Score, self.score))
-        object.__setattr__(self, "combine", None if self.combine is None else parse_word(Combine, self.combine))
-        object.__setattr__(self, "compat", None if self.compat is None else parse_word(Compat, self.compat))
-        if self.map_level is not None:
-            object.__setattr__(self, "map_level", parse_map_level(self.map_level))
-        object.__setattr__(self, "normalise", parse_word(Normalise, self.normalise))
-        for index, label in enumerate(self.labels or ()):
-            if not label.split() or not label.isprintable():
-                raise RequestError(f"Label {index + 1} is {label!r}; expected printable text. Correct the label file.")
-        if self.grid is not None and (len(self.grid) != 2 or min(self.grid) < 1 or self.grid == (1, 1)):
-            raise RequestError(f"grid is {self.grid}; expected (rows, columns) with more than one place.")
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name, convert in _CONVERTERS.items():
+            object.__setattr__(self, name, None if given[name] is None else convert(given[name]))
         if self.block is not None and self.target_layer is not None:
             raise RequestError("--block and --target-layer both choose what is masked. Drop one.")
-        if self.block is not None and self.block < 1:
-            raise RequestError(f"block is {self.block}; expected 1 (the last attention block) or more.")
         if self.compat is not None and (self.combine is not None or self.map_level is not None):
             raise RequestError("--compat chooses how levels are combined, and where. Drop --combine and --map-level.")
-        if self.top_k is not None and self.top_k < 1:
-            raise RequestError(f"top-k is {self.top_k}; expected a whole number from 1 to the number of classes.")
+
+
+def _grid(value: Any) -> tuple[int, int]:
+    """Return rows and columns, given as "HxW" or as two whole numbers."""
+    found = parse_grid(value) if isinstance(value, str) else value
+    wrong = RequestError(f"grid is {value!r}; expected (rows, columns) with more than one place.")
+    try:
+        rows, columns = (whole_number(extent, "grid") for extent in found)
+    except (TypeError, ValueError, RequestError):
+        raise wrong from None
+    if rows * columns == 1:
+        raise wrong
+    return rows, columns
+
+
+def _labels(values: Any) -> tuple[str, ...]:
+    labels = texts(values, "labels")
+    for index, label in enumerate(labels):
+        if not label.split() or not label.isprintable():
+            raise RequestError(f"Label {index + 1} is {label!r}; expected printable text. Correct the label file.")
+    return labels
+
+
+def _text(name: str) -> Callable[[Any], str]:
+    def convert(value: Any) -> str:
+        if not isinstance(value, str):
+            raise RequestError(f"{name} is {value!r}; expected the name of a node or tensor.")
+        return value
+
+    return convert
+
+
+def _score_output(value: Any) -> str:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _text("score-output")(value)
+
+
+def _card(value: Any) -> Card:
+    if isinstance(value, str | os.PathLike):
+        return read_card(value)
+    if not isinstance(value, Card):
+        raise RequestError(f"card is {value!r}; expected a card, or the path of one.")
+    return value
+
+
+#: How what a caller gives for a field becomes its value; None stays None.
+_CONVERTERS: dict[str, Callable[[Any], Any]] = {
+    "method": parse_method,
+    "target_layer": _text("target-layer"),
+    "block": lambda value: whole_number(value, "block", "1 (the last attention block) or more"),
+    "grid": _grid,
+    "mask": lambda value: parse_word(Mask, value),
+    "score": lambda value: parse_word(Score, value),
+    "normalise": lambda value: parse_word(Normalise, value),
+    "top_k": lambda value: whole_number(value, "top-k", "a whole number from 1 to the number of classes"),
+    "score_output": _score_output,
+    "labels": _labels,
+    "combine": lambda value: parse_word(Combine, value),
+    "map_level": parse_map_level,
+    "compat": lambda value: parse_word(Compat, value),
+    "card": _card,
+}

@@ -1,6 +1,7 @@
 """Evaluation of models whose metrics are known by hand, or are computed here once more and slowly."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import openvino as ov
@@ -52,6 +53,17 @@ def boxes(photos):
 
 def figures(result):
     return {name: values.tolist() for name, values in result.values.items()}
+
+
+def test_paths_may_be_text(photos, boxes):
+    options = EvaluationOptions(metrics=("pointing-game",), tolerance=0)
+    found, same = (
+        evaluate(quadrants.classifier(), kind(photos), annotations=kind(boxes), options=options) for kind in (str, Path)
+    )
+    assert found.result("model").counts() == {"pointing-game": 3}
+    assert figures(found.result("model")) == figures(same.result("model"))
+    with pytest.raises(RequestError, match="methods is 'all'; expected a list"):
+        evaluate(quadrants.classifier(), photos, methods="all")
 
 
 def test_the_metrics_of_a_perfect_map_are_those_worked_out_by_hand(photos, boxes):

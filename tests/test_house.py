@@ -14,12 +14,12 @@ PACKAGE = Path(ov_xai.__file__).parent
 
 #: Rooms in building order; a room imports itself and earlier ones only.
 ROOMS = (
-    "errors version assets cards request graph analysis perturbation methods label_ids plan branches selfcheck readout "
-    "insertion recall inspection runtime explaining metrics annotations evaluation quantization checks public cli "
-    "__main__"
+    "errors version assets arguments cards request graph analysis perturbation methods label_ids plan branches "
+    "selfcheck readout insertion recall inspection runtime explaining metrics annotations evaluation "
+    "quantization checks public cli __main__"
 ).split()
 #: What a deployment needs knows nothing about how maps come into a model.
-RUNTIME_MAY_IMPORT = {"errors", "version", "assets", "graph", "runtime"}
+RUNTIME_MAY_IMPORT = {"errors", "version", "assets", "arguments", "graph", "runtime"}
 
 
 def room_of(module):

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from ov_xai.arguments import optional_path, whole_number
 from ov_xai.errors import RequestError
 
 #: Largest ratios of patched to plain that pass when none are given. All classes of a small network with a wide head
@@ -15,7 +16,7 @@ MAX_LATENCY, MAX_MEMORY = 2.5, 2.0
 
 @dataclass(frozen=True)
 class CheckOptions:
-    """Options of `ov_xai.check`.
+    """Options of `ov_xai.check`; paths may be given as text.
 
     Attributes:
         data: folder of images; None decides on made-up pictures.
@@ -40,8 +41,9 @@ class CheckOptions:
     safe: bool = False
 
     def __post_init__(self) -> None:
-        if self.images < 1:
-            raise RequestError(f"images is {self.images}; expected 1 or more.")
+        for name in ("data", "baseline", "write_baseline", "annotations"):
+            object.__setattr__(self, name, optional_path(getattr(self, name), name.replace("_", "-")))
+        object.__setattr__(self, "images", whole_number(self.images, "images"))
         for name, limit in (("max-latency", self.max_latency), ("max-memory", self.max_memory)):
             if limit is not None and not (math.isfinite(limit) and limit > 0):
                 raise RequestError(f"{name} is {limit}; expected a ratio above 0, e.g. 1.5.")

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ov_xai.arguments import parse_word
 from ov_xai.cards import read_card
 from ov_xai.errors import RequestError
 from ov_xai.request import (
@@ -21,7 +22,6 @@ from ov_xai.request import (
     Score,
     parse_grid,
     parse_method,
-    parse_word,
 )
 from ov_xai.runtime.labels import read_label_file
 from ov_xai.runtime.overrides import InputColor, Overrides, Resize

@@ -6,6 +6,7 @@ classes and boxes is kept. What is measured on an image does not depend on the o
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ov_xai.annotations import Annotations, read_annotations
+from ov_xai.arguments import texts
 from ov_xai.errors import ModelMismatchError, SelfCheckError, UnsupportedModelError
 from ov_xai.evaluation.applicability import for_method, for_model
 from ov_xai.evaluation.explainers import make_explainer
@@ -51,10 +53,10 @@ Progress = Callable[[Step], None]
 
 def evaluate(
     model: Source,
-    data: Path,
+    data: str | os.PathLike[str],
     *,
     methods: Sequence[str] = ("model",),
-    annotations: Path | None = None,
+    annotations: str | os.PathLike[str] | None = None,
     options: EvaluationOptions | None = None,
     overrides: Overrides | None = None,
     labels: Sequence[str] | None = None,
@@ -90,6 +92,7 @@ def evaluate(
         DeviceError: the device is unknown or cannot run the model.
         MissingExtraError: scipy is not installed.
     """
+    named = texts(methods, "methods")
     scipy_module("stats")  # what is missing at the end is better said at the beginning
     options = options or EvaluationOptions()
     notify = progress or (lambda _: None)
@@ -97,7 +100,7 @@ def evaluate(
     subject = open_subject(
         model, overrides=overrides, labels=labels, device=device, batch=options.batch, safe=options.safe
     )
-    specs = parse_methods(methods, classifier=subject.classifier, patched=subject.patched, rise=options.rise_masks > 0)
+    specs = parse_methods(named, classifier=subject.classifier, patched=subject.patched, rise=options.rise_masks > 0)
     applicable = for_model(subject, boxes is not None, options.metrics)
     found = _look(subject, Path(data), boxes, options, notify)
     run = _Run(subject, options, applicable.metrics, found.samples, notify)

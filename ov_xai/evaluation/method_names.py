@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from ov_xai.arguments import parse_word
 from ov_xai.errors import RequestError
 from ov_xai.evaluation.metric_names import unknown
-from ov_xai.request import InsertionRequest, Mask, Method, Score, parse_method, parse_word
+from ov_xai.request import InsertionRequest, Mask, Method, Score, parse_method
 
 MODEL, RISE, RANDOM, CENTRE = "model", "rise", "random", "centre-gaussian"
 ALL, AUTO = "all", "auto"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ov_xai.arguments import texts
 from ov_xai.errors import RequestError
 from ov_xai.evaluation.metric_names import parse_metrics
 
@@ -35,7 +36,9 @@ class EvaluationOptions:
     safe: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "metrics", parse_metrics(self.metrics))
+        named = None if self.metrics is None else texts(self.metrics, "metrics")
+        object.__setattr__(self, "metrics", parse_metrics(named))
+        object.__setattr__(self, "classes", texts(self.classes, "classes"))
         for name, least in (("steps", 1), ("batch", 1), ("limit", 1), ("rise_masks", 0), ("seed", 0), ("tolerance", 0)):
             value = getattr(self, name)
             if value is not None and not value >= least:

@@ -18,6 +18,7 @@ import openvino as ov
 from ov_xai.analysis.attention import has_attention
 from ov_xai.analysis.classifier import Classifier
 from ov_xai.analysis.dissection import dissect
+from ov_xai.arguments import parse_word
 from ov_xai.cards import cards_with
 from ov_xai.errors import ModelMismatchError, RequestError, SelfCheckError, UnsupportedModelError
 from ov_xai.graph.io import read_model
@@ -31,7 +32,7 @@ from ov_xai.quantization.calibration import Feeder, Photos, counted, find_photos
 from ov_xai.quantization.engine import Control, Preset, quantized, require_nncf
 from ov_xai.quantization.validation import TopOne, Validation, compiled_accuracy, read_validation
 from ov_xai.recall import recall_request
-from ov_xai.request import InsertionRequest, parse_word
+from ov_xai.request import InsertionRequest
 from ov_xai.runtime.overrides import Overrides
 
 #: NNCF's own default; more photos hardly change the ranges.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import openvino as ov
 
+from ov_xai.arguments import texts, whole_number
 from ov_xai.errors import RequestError
 from ov_xai.graph.model_info import info_value
 
@@ -31,10 +32,12 @@ class ClassChoice:
     limit: int | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.classes, str):
+            object.__setattr__(self, "classes", texts(self.classes, "classes"))
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise RequestError(f"The confidence threshold is {self.threshold:g}; expected a number from 0 to 1.")
-        if self.limit is not None and self.limit < 1:
-            raise RequestError(f"top-k is {self.limit}; expected a whole number from 1.")
+        if self.limit is not None:
+            object.__setattr__(self, "limit", whole_number(self.limit, "top-k"))
 
     @property
     def least(self) -> float:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
+from ov_xai.arguments import texts
 from ov_xai.errors import InputError, ModelMismatchError, RequestError, UnsupportedModelError, XaiError
 from ov_xai.graph.fit import require_fit
 from ov_xai.graph.io import read_model
@@ -64,6 +65,7 @@ class Session:
         ModelReadError: the file cannot be read, or its manifest does not fit it.
         UnsupportedModelError: the model carries no saliency branch.
         ModelMismatchError: the labels do not match the class count, or a class is not known.
+        RequestError: the labels are no list of texts.
         DeviceError: the device is unknown or cannot run the model.
     """
 
@@ -113,7 +115,7 @@ class Session:
     # -- construction ----------------------------------------------------------------------------------------------
 
     def _labels(self, model: ov.Model, given: Sequence[str] | None) -> tuple[str, ...]:
-        labels = tuple(given) if given is not None else read_labels(model)
+        labels = texts(given, "labels") if given is not None else read_labels(model)
         classes = self.manifest.classes
         if labels is None:
             return distinct_labels(numbered_labels(classes))

@@ -19,7 +19,7 @@ CASES = [
 def verdict_of(data, patched, folder):
     original = data / "models" / "efficientnet_lite0.xml"
     save(patched, folder / "patched.xml")
-    return check(original, folder / "patched.xml", data=data / "photos", images=2, skip=["CST"])
+    return check(str(original), str(folder / "patched.xml"), data=str(data / "photos"), images=2, skip=["CST"])
 
 
 def test_an_honest_model_passes(data, patched_classifier, tmp_path):

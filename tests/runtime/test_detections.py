@@ -560,4 +560,4 @@ def test_a_detection_follows_its_object_through_the_letterbox(nanodet, data):
     ]
     cat = np.array([1, 1, 398, 298])  # but for its tail
     np.testing.assert_allclose(boxes[0], cat, atol=12)
-    np.testing.assert_allclose(boxes[1], cat + [200, 0, 200, 0], atol=12)
+    np.testing.assert_allclose(boxes[1], np.add(cat, [200, 0, 200, 0]), atol=12)
