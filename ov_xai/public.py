@@ -16,12 +16,14 @@ from ov_xai.errors import (
     XaiError,
 )
 from ov_xai.evaluation import Evaluation, EvaluationOptions, evaluate
+from ov_xai.folders import ExplainOptions, explain
 from ov_xai.graph.manifest import Manifest, read_manifest
 from ov_xai.insertion import insert, remove, save
 from ov_xai.inspection import Inspection, inspect
 from ov_xai.quantization.quantizing import QuantizationOptions, quantize
 from ov_xai.request import Combine, Compat, InsertionRequest, Mask, Method, Normalise, Score
 from ov_xai.runtime.choice import ClassChoice
+from ov_xai.runtime.dump import Summary
 from ov_xai.runtime.explanation import Explanation, RenderOptions
 from ov_xai.runtime.overrides import InputColor, Overrides, Resize
 from ov_xai.runtime.predictions import Prediction
@@ -38,6 +40,7 @@ __all__ = [
     "DeviceError",
     "Evaluation",
     "EvaluationOptions",
+    "ExplainOptions",
     "Explanation",
     "InputColor",
     "InputError",
@@ -60,12 +63,14 @@ __all__ = [
     "Score",
     "SelfCheckError",
     "Session",
+    "Summary",
     "UnsupportedModelError",
     "Verdict",
     "XaiError",
     "__version__",
     "check",
     "evaluate",
+    "explain",
     "insert",
     "inspect",
     "quantize",

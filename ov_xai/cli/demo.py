@@ -8,11 +8,10 @@ import click
 
 from ov_xai.assets import asset_folder
 from ov_xai.cli.console import say
-from ov_xai.cli.explain import explain_with_progress, finish, report_head
+from ov_xai.cli.folder_progress import FolderProgress, finish
+from ov_xai.folders import explain
 from ov_xai.insertion import insert, save
-from ov_xai.runtime.dump import DumpOptions
-from ov_xai.runtime.report import write_report
-from ov_xai.runtime.session import Session
+from ov_xai.runtime.files import make_folder
 
 CLASSIFIER, DETECTOR = "efficientnet_lite0", "nanodet_g"
 
@@ -25,12 +24,10 @@ def demo(output: Path, detector: bool) -> int:
     name = DETECTOR if detector else CLASSIFIER
     data = asset_folder("data")
     model, photos = data / "models" / f"{name}.xml", data / "photos"
-    patched = insert(model)
-    session = Session(patched)
-    options = DumpOptions(output)
-    summary = explain_with_progress(session, photos, options)
-    save(patched, output / f"{name}_xai.xml")
-    page = write_report(photos, output, report_head(model.name, session, options.render))
-    say(f"model     {output / name}_xai.xml")
-    say(f"report    {page}")
+    patched = output / f"{name}_xai.xml"
+    make_folder(output)
+    save(insert(model), patched)
+    with FolderProgress(photos, output) as shown:
+        summary = explain(patched, photos, output, report=True, begin=shown.begin, progress=shown.notify)
+    say(f"model     {patched}")
     return finish(summary, output)

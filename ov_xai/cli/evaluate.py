@@ -12,8 +12,8 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
+from ov_xai.cli.classes import parse_classes
 from ov_xai.cli.console import printable, say
-from ov_xai.cli.explain import parse_classes
 from ov_xai.cli.options import make_overrides, preprocessing_options, safe_option
 from ov_xai.errors import EXIT_OK, EXIT_PARTIAL, RequestError
 from ov_xai.evaluation import METRICS, EvaluationOptions, Progress, Step

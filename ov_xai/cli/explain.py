@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
-from tqdm import tqdm
 
-from ov_xai.cli.console import printable, say
-from ov_xai.cli.options import METHOD, make_overrides, make_request, preprocessing_options, safe_option
-from ov_xai.errors import EXIT_OK, EXIT_PARTIAL, RequestError
-from ov_xai.explaining import ready_model, require_class_maps, settings_digest, shows_instance_masks
-from ov_xai.request import Method, Normalise
-from ov_xai.runtime.choice import ALL, PREDICTIONS, ClassChoice
-from ov_xai.runtime.dump import DumpOptions, Summary, explain_folder
+from ov_xai.cards import read_card
+from ov_xai.cli.classes import parse_classes
+from ov_xai.cli.folder_progress import FolderProgress, finish
+from ov_xai.cli.options import METHOD, make_overrides, preprocessing_options, safe_option
+from ov_xai.errors import RequestError
+from ov_xai.folders import ExplainOptions
+from ov_xai.folders import explain as explain_photos
+from ov_xai.request import Method
+from ov_xai.runtime.choice import ClassChoice
 from ov_xai.runtime.explanation import RenderOptions
-from ov_xai.runtime.images import find_images
 from ov_xai.runtime.labels import read_label_file
-from ov_xai.runtime.records import Record
 from ov_xai.runtime.rendering import COLORMAPS
-from ov_xai.runtime.report import ReportHead, write_report
-from ov_xai.runtime.session import Session
 
 _GROUPS = ("ALL", "PREDICTIONS", "IMAGE")
 
@@ -104,37 +100,25 @@ def explain(
     safe: bool,
 ) -> int:
     """Explain a photo or a folder of photos: per image and class a saliency map and an overlay."""
-    for option, given in (("--report", report), ("--per-detection", per_detection)):
-        if given and not rendered:
-            raise RequestError(f"{option} shows rendered maps. Drop --no-process-saliency-maps or {option}.")
     if target_explain_group == "IMAGE":
         method = _per_image(method)
-    choice = ClassChoice(parse_classes(classes, explain_all_classes, target_explain_group), confidence_threshold, top_k)
-    overrides = make_overrides(mean, scale, resize, input_color)
-    names = None if labels is None else read_label_file(labels)
-    normalise = Normalise.MINMAX if rendered else Normalise.NONE
-    request = make_request(method=method, normalise=normalise.value, card=card)
-    patched = ready_model(model, request, choice, safe=safe)
-    require_class_maps(patched, choice)
-    session = Session(
-        patched,
-        device,
-        labels=names,
-        choice=choice,
-        overrides=overrides,
+    options = ExplainOptions(
+        method=method,
+        card=None if card is None else read_card(card),
+        choice=ClassChoice(
+            parse_classes(classes, explain_all_classes, target_explain_group), confidence_threshold, top_k
+        ),
+        overrides=make_overrides(mean, scale, resize, input_color),
+        render=RenderOptions(overlay_weight, colormap.lower(), crop_padded_map is not False, rendered, per_detection),
+        labels=None if labels is None else read_label_file(labels),
+        device=device,
         requests=requests,
-        instance_masks=shows_instance_masks(patched, method),
+        resume=resume,
+        report=report,
+        safe=safe,
     )
-    say(session.preprocessing.describe(), err=True)
-    for note in session.notes:
-        say(f"note      {note}", err=True)
-    render = RenderOptions(overlay_weight, colormap.lower(), crop_padded_map is not False, rendered, per_detection)
-    settings = settings_digest(model, session.manifest, session.method, choice, overrides, names, rendered)
-    options = DumpOptions(output, render, resume, settings)
-    summary = explain_with_progress(session, source, options)
-    if report:
-        head = report_head(model.name, session, render)
-        say(f"report    {write_report(source, output, head)}")
+    with FolderProgress(source, output) as shown:
+        summary = explain_photos(model, source, output, options, begin=shown.begin, progress=shown.notify)
     return finish(summary, output)
 
 
@@ -150,72 +134,3 @@ def _per_image(method: Method | None) -> Method:
             "class. Drop one of them."
         )
     return method or Method.ACTIVATION_MAP
-
-
-def parse_classes(classes: str | None, all_classes: bool, group: str | None) -> str | tuple[str, ...]:
-    """Return the choice of classes that three options make.
-
-    Raises:
-        RequestError: they contradict each other.
-    """
-    said = [value for value in (classes, ALL if all_classes else None, group) if value is not None]
-    if len(said) > 1:
-        raise RequestError("--classes, --explain-all-classes and --target-explain-group say the same thing. Give one.")
-    if group is not None:
-        return ALL if group.upper() == "ALL" else PREDICTIONS
-    if all_classes:
-        return ALL
-    text = (classes or PREDICTIONS).strip()
-    if text.lower() in (PREDICTIONS, ALL):
-        return text.lower()
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    if not names:
-        raise RequestError("--classes names no class; expected predictions, all, or labels separated by commas.")
-    return names
-
-
-def explain_with_progress(session: Session, source: Path, options: DumpOptions) -> Summary:
-    """Explain a folder with a progress bar on a terminal, and a line per image elsewhere."""
-    terminal = sys.stderr.isatty()
-    total = sum(1 for _ in find_images(source, options.output)) if terminal else None
-    with tqdm(total=total, unit="img", disable=not terminal, file=sys.stderr) as bar:
-
-        def notify(record: Record) -> None:
-            if "error" in record:
-                tqdm.write(printable(f"skipped   {record['error']}"), file=sys.stderr)
-            elif not terminal:
-                say(f"explained {record['path']}: {_found(record)}")
-            bar.update()
-
-        return explain_folder(session, source, options, notify)
-
-
-def _found(record: Record) -> str:
-    if record["predictions"]:
-        best = record["predictions"][0]
-        return f"{best['label']} {best['confidence']:.2f}"
-    return f"{len(record['maps'])} maps" if record["maps"] else "nothing found"
-
-
-def report_head(name: str, session: Session, render: RenderOptions) -> ReportHead:
-    """Return the top of the HTML report."""
-    manifest, choice = session.manifest, session.choice
-    facts = [("Method", session.method)]
-    if session.method == manifest.method:
-        grid = "x".join(str(extent or "?") for extent in manifest.grid)
-        facts.append(("Grid", grid))
-        levels = ("Levels", f"{len(manifest.levels)}, {manifest.combine}")
-        facts.append(("Strategy", manifest.strategy) if manifest.combine is None else levels)
-    if manifest.mask is not None:
-        facts += [("Mask", manifest.mask), ("Score", str(manifest.score))]
-    wanted = choice.classes if isinstance(choice.classes, str) else ", ".join(choice.classes)
-    facts += [("Classes", wanted), ("Colour map", render.colormap), ("ov-xai", manifest.ov_xai)]
-    return ReportHead(name, facts, render.weight)
-
-
-def finish(summary: Summary, output: Path) -> int:
-    """Print what became of the images and return the exit code."""
-    kept = f", {summary.kept} kept" if summary.kept else ""
-    skipped = f", {len(summary.skipped)} skipped" if summary.skipped else ""
-    say(f"done      {summary.explained} explained{kept}{skipped}; results in {output}")
-    return EXIT_PARTIAL if summary.skipped else EXIT_OK

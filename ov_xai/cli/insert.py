@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from ov_xai.cli.console import say
+from ov_xai.cli.destination import choose_output
 from ov_xai.cli.options import insertion_options, make_request, safe_option
-from ov_xai.errors import OutputError
 from ov_xai.graph.manifest import Manifest, read_manifest
 from ov_xai.insertion import insert as insert_branch
 from ov_xai.insertion import save
@@ -55,22 +55,6 @@ def _without_effect(manifest: Manifest, options: dict[str, Any]) -> list[str]:
     if manifest.levels:  # their scores are found, not chosen; a feature vector is of the target
         idle += ["grid"] if options["feature_vector"] else ["grid", "target_layer"]
     return [name.replace("_", "-") for name in idle if options[name] is not None]
-
-
-def choose_output(model: Path, output: Path | None, suffix: str, in_place: bool) -> Path:
-    """Return where to write; the input itself only with `in_place`.
-
-    Raises:
-        OutputError: the output is the input, or `in_place` does not fit.
-    """
-    if in_place:
-        if output is not None or model.suffix.lower() != ".xml":
-            raise OutputError("--in-place writes over an .xml model; it goes with neither -o nor another format.")
-        return model
-    chosen = output or model.with_name(f"{model.name.removesuffix(model.suffix)}{suffix}.xml")
-    if chosen.resolve() == model.resolve():
-        raise OutputError(f"Output '{chosen}' is the model itself. Use --in-place to write over it, or change -o.")
-    return chosen
 
 
 def _report(manifest: Manifest, destination: Path, quiet: bool) -> None:

@@ -11,7 +11,7 @@ import click
 from tqdm import tqdm
 
 from ov_xai.cli.console import say
-from ov_xai.cli.insert import choose_output
+from ov_xai.cli.destination import choose_output
 from ov_xai.cli.options import insertion_options, make_overrides, make_request, preprocessing_options, safe_option
 from ov_xai.errors import EXIT_OK, EXIT_PARTIAL
 from ov_xai.graph.manifest import read_manifest

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ov_xai.cli.console import say
-from ov_xai.cli.insert import choose_output
+from ov_xai.cli.destination import choose_output
 from ov_xai.cli.options import safe_option
 from ov_xai.insertion import remove as remove_branch
 from ov_xai.insertion import save

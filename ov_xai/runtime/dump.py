@@ -67,11 +67,13 @@ class Summary:
         explained: images explained in this run.
         kept: images kept from an earlier run.
         skipped: (path, reason) of the images that could not be read.
+        report: the page with everything; None where none was wanted.
     """
 
     explained: int = 0
     kept: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    report: Path | None = None
 
 
 def windowed(start: Callable[[Item], Future[Result]], items: Iterable[Item], ahead: int) -> Iterator[Future[Result]]:
@@ -90,7 +92,7 @@ def windowed(start: Callable[[Item], Future[Result]], items: Iterable[Item], ahe
 
 
 def explain_folder(
-    session: Session, source: Path, options: DumpOptions, notify: Callable[[Record], None] | None = None
+    session: Session, source: Path, options: DumpOptions, notify: Callable[[Record], object] | None = None
 ) -> Summary:
     """Explain every image at or below `source` and write maps, overlays and `explanations.jsonl`.
 

@@ -13,8 +13,10 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ov_xai.errors import InputError, OutputError
+from ov_xai.runtime.explanation import RenderOptions
 from ov_xai.runtime.images import RECORDS, Image, read_image
 from ov_xai.runtime.records import Record, read_records
+from ov_xai.runtime.session import Session
 
 REPORT = "report.html"
 #: Longest side of an embedded picture in pixels, and its JPEG quality.
@@ -34,6 +36,22 @@ class ReportHead:
     model: str
     facts: list[tuple[str, str]]
     weight: float
+
+
+def head_of(name: str, session: Session, render: RenderOptions) -> ReportHead:
+    """Return the top of the HTML report."""
+    manifest, choice = session.manifest, session.choice
+    facts = [("Method", session.method)]
+    if session.method == manifest.method:
+        grid = "x".join(str(extent or "?") for extent in manifest.grid)
+        facts.append(("Grid", grid))
+        levels = ("Levels", f"{len(manifest.levels)}, {manifest.combine}")
+        facts.append(("Strategy", manifest.strategy) if manifest.combine is None else levels)
+    if manifest.mask is not None:
+        facts += [("Mask", manifest.mask), ("Score", str(manifest.score))]
+    wanted = choice.classes if isinstance(choice.classes, str) else ", ".join(choice.classes)
+    facts += [("Classes", wanted), ("Colour map", render.colormap), ("ov-xai", manifest.ov_xai)]
+    return ReportHead(name, facts, render.weight)
 
 
 def write_report(source: Path, output: Path, head: ReportHead) -> Path:
