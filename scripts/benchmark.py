@@ -16,11 +16,10 @@ import importlib.util
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -39,6 +38,9 @@ from ov_xai import (
     inspect,
     save,
 )
+from ov_xai.checks.by_turns import latencies
+from ov_xai.checks.cost import measure_memory
+from ov_xai.checks.subject import Runner
 from ov_xai.explaining import ready_model
 from ov_xai.graph.trial import sample_inputs
 from ov_xai.methods import recipro_cam
@@ -70,20 +72,6 @@ GROUPS = {
     ).split(),
     "large": list(RANDOM_MODELS),
 }
-#: Compiles and runs one model in a process that imports nothing else, and prints its peak memory in bytes; not from
-#: `getrusage`, which counts the process that started it.
-MEMORY = """
-import json, pathlib, sys
-import numpy as np, openvino as ov
-model = ov.Core().read_model(sys.argv[1])
-shapes = [[1 if dim.is_dynamic else dim.get_length() for dim in item.partial_shape] for item in model.inputs]
-inputs = [np.zeros(shape, item.element_type.to_dtype()) for shape, item in zip(shapes, model.inputs)]
-request = ov.Core().compile_model(model, "CPU", json.loads(sys.argv[2])).create_infer_request()
-for _ in range(3):
-    request.infer(inputs)
-status = pathlib.Path("/proc/self/status").read_text()
-print(1024 * int(status.split("VmHWM:")[1].split()[0]))
-"""
 VARIANTS = {"top-5": InsertionRequest(top_k=5), "all": InsertionRequest()}
 
 
@@ -133,28 +121,11 @@ def unpack(zoo: Path, name: str, folder: Path) -> Path:
     return Path(module.unpack(zoo / f"{name}.xml", folder))
 
 
-def interleaved(models: dict[str, ov.Model], config: dict[str, Any], seconds: float) -> dict[str, list[float]]:
+def interleaved(models: dict[str, ov.Model], config: dict[str, Any], seconds: float) -> dict[str, np.ndarray]:
     """Return latencies in seconds, one per round and model, all models once per round."""
-    core = ov.Core()
     inputs = sample_inputs(models["plain"])
-    requests = {name: core.compile_model(model, "CPU", config).create_infer_request() for name, model in models.items()}
-    for request in requests.values():
-        request.infer(inputs)
-        request.infer(inputs)
-    times: dict[str, list[float]] = {name: [] for name in requests}
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times["plain"]) < 15:
-        for name, request in requests.items():
-            start = time.perf_counter()
-            request.infer()
-            times[name].append(time.perf_counter() - start)
-    return times
-
-
-def peak_memory(path: Path, config: dict[str, Any]) -> int:
-    """Return the peak memory in bytes of a process that compiles and runs one model; the median of three."""
-    command = [sys.executable, "-c", MEMORY, str(path), json.dumps(config)]
-    return int(statistics.median(int(subprocess.check_output(command)) for _ in range(3)))
+    runs = [partial(Runner(model, "CPU", config).seconds, inputs) for model in models.values()]
+    return dict(zip(models, latencies(runs, seconds).T, strict=True))
 
 
 def literal(path: Path) -> ov.Model:
@@ -167,7 +138,7 @@ def measure(path: Path, config: dict[str, Any], seconds: float, with_mosaic: boo
     """Return the rows of one model."""
     models, growth, durations, memory = {"plain": ov.Core().read_model(path)}, {}, {}, {}
     plain_size = path.with_suffix(".bin").stat().st_size
-    plain_memory = peak_memory(path, config) if with_memory else 0
+    plain_memory = measure_memory(path, "CPU", config) if with_memory else 0
     with tempfile.TemporaryDirectory() as folder:
         for name, request in VARIANTS.items():
             start = time.perf_counter()
@@ -176,17 +147,17 @@ def measure(path: Path, config: dict[str, Any], seconds: float, with_mosaic: boo
             patched = Path(folder) / f"{name}.xml"
             save(models[name], patched)
             growth[name] = patched.with_suffix(".bin").stat().st_size - plain_size
-            memory[name] = peak_memory(patched, config) / plain_memory if with_memory else None
+            memory[name] = measure_memory(patched, "CPU", config) / plain_memory if with_memory else None
     if with_mosaic:
         models["mosaic"] = literal(path)
     times = interleaved(models, config, seconds)
-    plain = np.array(times.pop("plain"))
+    plain = times.pop("plain")
     return [
         Row(
             path.stem,
             name,
             round(1e3 * float(np.median(plain)), 3),
-            round(float(np.median(np.array(values) / plain)), 4),
+            round(float(np.median(values / plain)), 4),
             inspect(path, VARIANTS[name]).extra_multiply_adds_percent if name in VARIANTS else None,
             None if memory.get(name) is None else round(memory[name], 3),
             growth.get(name, 0),
@@ -231,8 +202,7 @@ def bare_throughput(model: ov.Model, tensors: list[np.ndarray], config: dict[str
 def prepared_tensors(model: ov.Model, files: list[Path]) -> list[np.ndarray]:
     """Return the images as f32 [1, 3, h, w], normalised."""
     prepare = preprocessing_of(model)
-    scaled = ((prepare(read_image(file))[0] - np.float32(prepare.mean)) / np.float32(prepare.scale) for file in files)
-    return [np.ascontiguousarray(image.transpose(0, 3, 1, 2)) for image in scaled]
+    return [prepare.plain(read_image(file)) for file in files]
 
 
 def explain_throughput(photos: Path, count: int, rendered: bool, config: dict[str, Any]) -> float:

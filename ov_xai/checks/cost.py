@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import subprocess
 import sys
-import time
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ov_xai.checks import peak_memory
+from ov_xai.checks.by_turns import latencies
 from ov_xai.checks.coded import Check
 from ov_xai.checks.options import MAX_LATENCY, MAX_MEMORY
 from ov_xai.checks.samples import random_samples
@@ -19,8 +23,8 @@ from ov_xai.checks.verdict import Finding, NotApplicableError, judged
 from ov_xai.errors import DeviceError
 from ov_xai.graph.reason import reason_of
 
-#: Interleaved runs are measured for so many seconds, and at least so often.
-_SECONDS, _LEAST_RUNS = 2.0, 15
+#: Latencies are measured for so many seconds.
+_SECONDS = 2.0
 #: Extra time and memory below these are not judged: of a tiny model, any branch is a large part.
 _FREE_SECONDS, _FREE_BYTES = 1e-3, 64 * 2**20
 #: Processes whose median peak counts.
@@ -45,18 +49,11 @@ def _limit(subject: Subject, given: float | None, default: float, option: str) -
 
 
 def measure_latency(subject: Subject) -> tuple[float, float]:
-    """Return the median latency of the plain model in seconds, and the median of patched / plain.
-
-    Both run by turns in one process, and each ratio is of neighbours, so it holds when the machine's speed drifts.
-    """
+    """Return the median latency of the plain model in seconds, and the median of patched / plain of each round."""
     subject.require_same_inputs()
     inputs = random_samples(subject.original, 1)[0].inputs
     runners = [subject.runner(model, {"PERFORMANCE_HINT": "LATENCY"}) for model in (subject.original, subject.patched)]
-    times: list[list[float]] = []
-    end = time.perf_counter() + _SECONDS
-    while time.perf_counter() < end or len(times) < _LEAST_RUNS:
-        times.append([runner.seconds(inputs) for runner in runners])
-    plain, patched = np.array(times[2:]).T
+    plain, patched = latencies([partial(runner.seconds, inputs) for runner in runners], _SECONDS).T
     return float(np.median(plain)), float(np.median(patched / plain))
 
 
@@ -69,8 +66,13 @@ def _memory(subject: Subject) -> Finding:
     return judged(ratio <= limit or patched - plain <= _FREE_BYTES, text)
 
 
-def measure_memory(path: Path, device: str) -> int:
+def measure_memory(path: Path, device: str, settings: Mapping[str, Any] | None = None) -> int:
     """Return the peak memory in bytes of a process that compiles and runs a model; the median of several.
+
+    Args:
+        path: of the model.
+        device: OpenVINO device name.
+        settings: properties for `compile_model`.
 
     Raises:
         NotApplicableError: the system does not tell.
@@ -78,7 +80,7 @@ def measure_memory(path: Path, device: str) -> int:
     """
     if not Path("/proc/self/status").exists():
         raise NotApplicableError("peak memory is read from /proc, which this system does not have")
-    command = [sys.executable, str(Path(peak_memory.__file__)), str(path), device]
+    command = [sys.executable, str(Path(peak_memory.__file__)), str(path), device, json.dumps(dict(settings or {}))]
     return int(statistics.median(_printed(command) for _ in range(_PROCESSES)))
 
 

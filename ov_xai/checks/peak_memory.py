@@ -1,9 +1,10 @@
 """Print the peak memory of this process in bytes, after compiling and running one model on zeros.
 
-Run as a script with the path of a model and a device. It imports nothing of ov-xai, so that nothing else is counted.
-Not from `getrusage`, which counts the process that started this one.
+Run as a script with the path of a model, a device, and properties for `compile_model` as JSON. It imports nothing of
+ov-xai, so that nothing else is counted. Not from `getrusage`, which counts the process that started this one.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import openvino as ov
 _RUNS = 3
 
 
-def main(path: str, device: str) -> None:
+def main(path: str, device: str, settings: str) -> None:
     """Compile and run a model; dynamic extents become 1, then 224."""
     model = ov.Core().read_model(path)
     inputs = []
@@ -23,7 +24,7 @@ def main(path: str, device: str) -> None:
             for index, item in enumerate(source.get_partial_shape())
         ]
         inputs.append(np.zeros(extents, source.get_element_type().to_dtype()))
-    request = ov.Core().compile_model(model, device).create_infer_request()
+    request = ov.Core().compile_model(model, device, json.loads(settings)).create_infer_request()
     for _ in range(_RUNS):
         request.infer(inputs)
     status = Path("/proc/self/status").read_text(encoding="ascii")
