@@ -273,17 +273,6 @@ def head_of_its_own(model):
             constant.output(0).replace(ops.constant(values).output(0))
 
 
-def slow_branch(model, size=1024):
-    """Multiply large matrices whose entries depend on the input."""
-    value = value_of(model, MAP)
-    image = model.inputs[0].get_node()
-    mean = ops.reduce_mean(image, ops.constant(np.arange(4)), False)
-    matrix = ops.broadcast(mean, ops.constant(np.array([size, size], np.int64)))
-    product = ops.matmul(matrix, ops.add(matrix, ops.constant(np.float32(1))), False, False)
-    squared = ops.abs(ops.matmul(product, product, False, False))
-    put(model, MAP, plus_nothing(value, squared))
-
-
 def greedy_branch(model, count=80_000_000):
     """Fill 320 MB that depend on the input."""
     mean = ops.abs(ops.reduce_mean(model.inputs[0].get_node(), ops.constant(np.arange(4)), False))
