@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from enum import Enum
 from numbers import Real
 from operator import index
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ov_xai.errors import RequestError
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 Word = TypeVar("Word", bound=Enum)
+Options = TypeVar("Options", bound="DataclassInstance")
 
 
 def parse_word(kind: type[Word], text: str | Word, name: str | None = None) -> Word:
@@ -85,6 +90,26 @@ def texts(values: Any, name: str) -> tuple[str, ...]:
         if not isinstance(item, str):
             raise RequestError(f"{name} holds {item!r}; expected texts only.")
     return found
+
+
+def options_of(kind: type[Options], options: Options | None, settings: Mapping[str, Any]) -> Options:
+    """Return the options, or those that settings make.
+
+    Args:
+        kind: their data class.
+        options: given as a whole; None where they are not.
+        settings: values by field.
+
+    Raises:
+        RequestError: both are given, or a setting is not known.
+    """
+    if options is not None and settings:
+        raise RequestError("Options and settings are given; put the settings into the options.")
+    names = [field.name for field in fields(kind)]
+    unknown = set(settings) - set(names)
+    if unknown:
+        raise RequestError(f"Option '{min(unknown)}' is not known; expected one of: {', '.join(names)}.")
+    return options or kind(**settings)
 
 
 def optional_path(value: Any, name: str) -> Path | None:

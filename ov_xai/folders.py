@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ov_xai.arguments import texts, whole_number
+from ov_xai.arguments import options_of, texts, whole_number
 from ov_xai.cards import Card
 from ov_xai.errors import RequestError
 from ov_xai.explaining import ready_model, require_class_maps, settings_digest, shows_instance_masks
@@ -111,7 +111,7 @@ def explain(
         InputError: the images cannot be read, or there are none.
         OutputError: the output folder cannot be written.
     """
-    options = _as_options(options, settings)
+    options = options_of(ExplainOptions, options, settings)
     path, source, output = Path(model), Path(source), Path(output)
     patched = ready_model(path, options.request, options.choice, safe=options.safe)
     require_class_maps(patched, options.choice)
@@ -131,16 +131,6 @@ def explain(
     if options.report:
         summary.report = write_report(source, output, head_of(path.name, session, options.render))
     return summary
-
-
-def _as_options(options: ExplainOptions | None, settings: dict[str, Any]) -> ExplainOptions:
-    if options is not None and settings:
-        raise RequestError("Options and settings are given; put the settings into the options.")
-    names = [item.name for item in fields(ExplainOptions)]
-    for name in settings:
-        if name not in names:
-            raise RequestError(f"Option '{name}' is not known; expected one of: {', '.join(names)}.")
-    return options or ExplainOptions(**settings)
 
 
 def _digest(model: Path, session: Session, options: ExplainOptions) -> str:

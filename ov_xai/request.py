@@ -182,9 +182,10 @@ class InsertionRequest:
     card: Card | None = None
 
     def __post_init__(self) -> None:
-        given = {field.name: getattr(self, field.name) for field in fields(self)}
-        for name, convert in _CONVERTERS.items():
-            object.__setattr__(self, name, None if given[name] is None else convert(given[name]))
+        for field in fields(self):
+            convert, value = _CONVERTERS.get(field.name), getattr(self, field.name)
+            if convert is not None and (value is not None or field.default is not None):
+                object.__setattr__(self, field.name, convert(value))
         if self.block is not None and self.target_layer is not None:
             raise RequestError("--block and --target-layer both choose what is masked. Drop one.")
         if self.compat is not None and (self.combine is not None or self.map_level is not None):
@@ -233,7 +234,7 @@ def _card(value: Any) -> Card:
     return value
 
 
-#: How what a caller gives for a field becomes its value; None stays None.
+#: How what a caller gives for a field becomes its value; None stays None where it is the default.
 _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "method": parse_method,
     "target_layer": _text("target-layer"),

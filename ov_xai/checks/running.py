@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection
-from dataclasses import fields
 from typing import Any
 
 import openvino as ov
 
+from ov_xai.arguments import options_of
 from ov_xai.checks.baseline import write_baseline
 from ov_xai.checks.catalogue import choose
 from ov_xai.checks.coded import Check
@@ -16,7 +16,7 @@ from ov_xai.checks.options import CheckOptions
 from ov_xai.checks.quality import measured
 from ov_xai.checks.subject import Subject
 from ov_xai.checks.verdict import Finding, NotApplicableError, Outcome, Result, Verdict
-from ov_xai.errors import RequestError, XaiError
+from ov_xai.errors import XaiError
 from ov_xai.insertion import Source
 from ov_xai.runtime.device import require_device
 
@@ -60,7 +60,7 @@ def check(
         OutputError: the baseline cannot be written.
         MissingExtraError: a baseline is to be written, and what measures it is not installed.
     """
-    options = as_options(options, settings)
+    options = options_of(CheckOptions, options, settings)
     chosen = choose(only, skip)
     require_device(ov.Core(), options.device)
     results = []
@@ -73,21 +73,6 @@ def check(
         if options.write_baseline is not None and verdict.ok:
             write_baseline(measured(subject), options.write_baseline)
     return verdict
-
-
-def as_options(options: CheckOptions | None, settings: dict[str, Any]) -> CheckOptions:
-    """Return the options, or those that settings make.
-
-    Raises:
-        RequestError: both are given, or a setting is not known or out of range.
-    """
-    if options is not None and settings:
-        raise RequestError("Options and settings are given; put the settings into the options.")
-    names = [field.name for field in fields(CheckOptions)]
-    unknown = set(settings) - set(names)
-    if unknown:
-        raise RequestError(f"Option '{min(unknown)}' is not known; expected one of: {', '.join(names)}.")
-    return options or CheckOptions(**settings)
 
 
 def _result(item: Check, subject: Subject) -> Result:

@@ -10,7 +10,7 @@ import difflib
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import openvino as ov
@@ -18,7 +18,7 @@ import openvino as ov
 from ov_xai.analysis.attention import has_attention
 from ov_xai.analysis.classifier import Classifier
 from ov_xai.analysis.dissection import dissect
-from ov_xai.arguments import parse_word
+from ov_xai.arguments import options_of, parse_word
 from ov_xai.cards import cards_with
 from ov_xai.errors import ModelMismatchError, RequestError, SelfCheckError, UnsupportedModelError
 from ov_xai.graph.io import read_model
@@ -143,11 +143,8 @@ def quantize(
         UnsupportedModelError: NNCF cannot quantise the model, or it cannot be patched.
         SelfCheckError: the branch of the quantised model disagrees with the literal perturbation.
     """
-    known = [field.name for field in fields(QuantizationOptions)]
-    for name in options:
-        if name not in known:
-            raise RequestError(f"Option '{name}' is not known; expected one of: {', '.join(known)}.")
-    return run_quantization(model, data, QuantizationOptions(**options), validation=validation, request=request).model
+    settings = options_of(QuantizationOptions, None, options)
+    return run_quantization(model, data, settings, validation=validation, request=request).model
 
 
 def run_quantization(
