@@ -12,6 +12,7 @@ from openvino import opset13 as ops
 
 from ov_xai import InsertionRequest, Overrides, Session, insert, insertion, quantize, read_manifest, remove, save
 from ov_xai.analysis.attention import has_attention
+from ov_xai.cards import shipped_cards
 from ov_xai.errors import (
     InputError,
     MissingExtraError,
@@ -24,6 +25,7 @@ from ov_xai.graph.io import read_model, source_digest
 from ov_xai.graph.model_info import read_labels
 from ov_xai.graph.trial import bypass
 from ov_xai.graph.view import GraphView
+from ov_xai.quantization import quantizing
 from ov_xai.quantization.calibration import Feeder, find_photos
 from ov_xai.quantization.quantizing import FEW_PHOTOS, Quantization, QuantizationOptions, run_quantization
 from ov_xai.runtime.embedding import embedded
@@ -467,6 +469,21 @@ def test_validation_without_folders(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), noise_image(0))
     with pytest.raises(InputError, match="no sub-folders"):
         quantize(classifier("mean"), NOISE, validation=tmp_path)
+
+
+def test_validation_knows_the_card_of_the_request(tmp_path, monkeypatch):
+    (tmp_path / "own.toml").write_text('name = "own"\ntitle = "a family"\n[match]\n')
+    seen = []
+
+    def dissect(model, request, cards):
+        seen.extend(cards)
+        raise UnsupportedModelError("seen")
+
+    monkeypatch.setattr(quantizing, "dissect", dissect)
+    request = InsertionRequest(card=tmp_path / "own.toml")
+    with pytest.raises(UnsupportedModelError, match="seen"):
+        quantize(classifier("mean"), NOISE, validation=tmp_path, request=request)
+    assert [card.name for card in seen] == ["own", *(card.name for card in shipped_cards())]
 
 
 def test_validation_is_for_classifiers(tmp_path):
