@@ -19,7 +19,7 @@ from ov_xai.analysis.scores import Activation
 from ov_xai.graph.kinds import CONTROL_FLOW, DECISION_OPS
 from ov_xai.graph.model_info import read_labels
 from ov_xai.graph.readout import Columns, Readout, columns_of
-from ov_xai.graph.trial import EXACT, SAMPLE_SIZE, sample_inputs
+from ov_xai.graph.trial import EXACT, sample_inputs, sample_shape
 from ov_xai.graph.view import port, sizes
 from ov_xai.label_ids import LabelIds, row_columns
 
@@ -235,8 +235,8 @@ def _by_place(readout: Readout, boxes: Array, centres: Array, input_wh: Array) -
 
 def _input_wh(anatomy: Detector) -> Array:
     surface = anatomy.surface
-    extents = dict(zip(surface.image_letters, sizes(surface.image) or [], strict=True))
-    return np.array([extents["W"] or SAMPLE_SIZE, extents["H"] or SAMPLE_SIZE])
+    extents = dict(zip(surface.image_letters, sample_shape(surface.image), strict=True))
+    return np.array([extents["W"], extents["H"]])
 
 
 def _centres(head: ClassHead | None) -> Array | None:

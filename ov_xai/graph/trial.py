@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from ov_xai.graph.view import node_key, sizes, upstream
+from ov_xai.graph.view import node_key, upstream
 
 Array = npt.NDArray[Any]
 
@@ -20,11 +20,17 @@ SAMPLE_BATCH, SAMPLE_SIZE = 2, 224
 
 
 def sample_shape(source: ov.Output) -> list[int]:
-    """Return the shape of an input; dynamic extents become a small batch and an ordinary image size."""
+    """Return the shape of an input; dynamic extents become a small batch and an ordinary image size, within bounds."""
+    shape = source.get_partial_shape()
     return [
-        extent if extent is not None else (SAMPLE_BATCH if index == 0 else SAMPLE_SIZE)
-        for index, extent in enumerate(sizes(source) or [])
+        _sample_extent(dimension, SAMPLE_BATCH if index == 0 else SAMPLE_SIZE) for index, dimension in enumerate(shape)
     ]
+
+
+def _sample_extent(dimension: ov.Dimension, ordinary: int) -> int:
+    least, most = dimension.get_min_length(), dimension.get_max_length()
+    extent = max(ordinary, least)
+    return int(extent if most < 0 else min(extent, most))
 
 
 def of_sample_size(model: ov.Model) -> ov.Model:
