@@ -254,6 +254,14 @@ def test_dynamic_height_and_width(method, mask):
         assert_maps_equal(found, expected)
 
 
+def test_sizes_within_bounds():
+    bounded = convolutional(ov.Dimension(4, 16), ov.Dimension(6, 20))
+    patched = insert(bounded, normalise=Normalise.NONE)
+    image = random_image(2, 8, 10)
+    expected = output(insert(convolutional(8, 10), normalise=Normalise.NONE), [image])
+    assert_maps_equal(output(patched, [image]), expected)
+
+
 def test_dynamic_size_takes_the_mosaic_too():
     def build(height, width):
         image = ops.parameter([1, 3, height, width], np.float32)
