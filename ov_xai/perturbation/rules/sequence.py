@@ -8,6 +8,7 @@ Tokens that are not held are either shared, and then as in the original model, o
 
 from __future__ import annotations
 
+import numpy as np
 import openvino as ov
 
 from ov_xai.analysis.axes import batch_axis
@@ -165,7 +166,7 @@ def _selection(node: ov.Node, result: int, form: Tokens, taken: dict[int, Positi
     if not values:
         return Shared(node.output(result))
     for axis, positions in taken.items():
-        if axis != form.axis and len(positions) != extents[axis]:
+        if axis != form.axis and not np.array_equal(positions, np.arange(extents[axis] or 0)):
             values = {at: emit.gather(value, emit.ints(*positions), axis) for at, value in values.items()}
     gone = [axis for axis in dropped if axis != form.axis]
     if form.axis not in dropped:
