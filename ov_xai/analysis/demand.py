@@ -144,7 +144,7 @@ def _pulled(node: ov.Node, index: int, result: int, source: ov.Output, wanted: P
                 continue
             near = link.source if link.source is not None else np.arange(len(whole))
             target = link.target if link.target is not None else np.arange(len(far))
-            chosen[near] = far[target]
+            np.logical_or.at(chosen, near, far[target])  # one position may be taken several times
         needed[link.axis] = chosen
     return needed
 

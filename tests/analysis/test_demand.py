@@ -5,11 +5,11 @@ import openvino as ov
 import pytest
 from openvino import opset13 as ops
 
-from ov_xai.analysis.axes import place_axes
+from ov_xai.analysis.axes import place_axes, unknown
 from ov_xai.analysis.demand import Demand, kept_positions, on_grid, reached
 from ov_xai.analysis.links import dropped_axes, taken_positions
 from ov_xai.analysis.propagation import image_layout, propagate
-from ov_xai.graph.view import GraphView, sizes
+from ov_xai.graph.view import GraphView, port, sizes
 from tests.helpers import F32
 from tests.models import ints, random_image
 from tests.transformers import TRANSFORMERS
@@ -49,6 +49,16 @@ def test_taken_positions_are_those_the_op_takes(kind):
         for axis, positions in taken_positions(node, index).items():
             expected = np.take(expected, positions, axis)
         np.testing.assert_array_equal(found, np.squeeze(expected, tuple(dropped_axes(node))))
+
+
+@pytest.mark.parametrize(("read", "expected"), [(0, [0]), (1, [0]), (2, [1]), (3, [2])])
+def test_a_position_taken_twice_is_read_if_either_copy_is(read, expected):
+    image = ops.parameter(list(SHAPE), np.float32)
+    taken = ops.gather(image, ints(0, 0, 1, 2), scalar(1))
+    model = ov.Model([ops.result(ops.gather(taken, scalar(read), scalar(1)))], [image], "repeated")
+    layouts = {port(output): unknown(sizes(output)) for node in model.get_ordered_ops() for output in node.outputs()}
+    demand = Demand(GraphView(model), layouts, [model.outputs[0].get_node().input_value(0)])
+    assert demand.of(image.output(0), 1) == expected
 
 
 def tensors(model):
