@@ -49,15 +49,20 @@ def check_probabilities(probe: ov.Model, plan: DetectorPlan) -> None:
     """Compare the raw maps of a random image with those computed from the class scores of the same inference.
 
     Raises:
-        SelfCheckError: they differ by more than `TOLERANCE` of their range.
+        SelfCheckError: they differ in shape, or by more than `TOLERANCE` of their range.
     """
     if plan.head is None:
         return
     found, every, classes = class_maps(probe, plan)
     expected = every.of(classes)
+    if found.shape != expected.shape:
+        raise SelfCheckError(
+            f"The maps are {list(found.shape)} where the class scores give {list(expected.shape)}. Nothing was "
+            "written; please report the model."
+        )
     gap = float(np.max(np.abs(found - expected)))
     span = float(np.ptp(expected))
-    if found.shape != expected.shape or not gap <= TOLERANCE * span + ROUNDING:
+    if not gap <= TOLERANCE * span + ROUNDING:
         raise SelfCheckError(
             f"The maps differ from the class scores by {gap:.1e}, with a range of {span:.1e}; at most "
             f"{TOLERANCE:.0e} of it is allowed. Nothing was written; please report the model."
