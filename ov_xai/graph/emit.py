@@ -1,4 +1,4 @@
-"""The only place that creates nodes.
+"""The only place that creates nodes of a saliency branch.
 
 Names are given here and come from a counter of the emitter, not of the process, so the same input gives the same
 bytes. Constants always carry an explicit element type. Ops come from opset13 or earlier.

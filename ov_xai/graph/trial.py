@@ -1,4 +1,7 @@
-"""Run a model, or a part of it, on random inputs."""
+"""Run a model, or a part of it, on random inputs.
+
+The nodes that are created here belong to copies that are run and dropped; none is ever saved.
+"""
 
 from __future__ import annotations
 
