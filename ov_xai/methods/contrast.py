@@ -23,6 +23,7 @@ from ov_xai.graph.view import Port, is_weight, port, sizes
 from ov_xai.methods.maps import RawMaps
 from ov_xai.methods.recipro_cam import as_maps, perturbed_rows
 from ov_xai.perturbation.context import Context
+from ov_xai.perturbation.rows import settle
 
 
 def contrast(
@@ -51,7 +52,7 @@ def contrast(
     rows, strategy, reason = perturbed_rows(head, logits, classes, ctx)
     with emit.scope("blank"):
         blank = emit.reshape(_blank_logits(head, logits, ctx), -1, classes, 1, 1)
-    moved = emit.subtract(as_maps(ctx.settle(rows), ctx), blank)
+    moved = emit.subtract(as_maps(settle(rows, ctx), ctx), blank)
     if activation is Activation.SOFTMAX:
         prediction = emit.softmax(emit.reshape(logits, -1, classes), 1) if probabilities is None else probabilities
         moved = emit.subtract(moved, _expected(emit, moved, emit.reshape(prediction, -1, 1, classes)))

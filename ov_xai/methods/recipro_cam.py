@@ -22,6 +22,7 @@ from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Order, Refusal, Rows
 from ov_xai.perturbation.mosaic import mosaic
 from ov_xai.perturbation.replay import replay
+from ov_xai.perturbation.rows import settle, smoothed
 
 
 def recipro_cam(
@@ -49,10 +50,10 @@ def recipro_cam(
     """
     rows, strategy, reason = perturbed_rows(head, logits, classes, ctx)
     if activation is not Activation.NONE:
-        rows = _activated(ctx.settle(rows), activation, ctx.emit)
+        rows = _activated(settle(rows, ctx), activation, ctx.emit)
     elif scale_free:
-        rows = Rows(ctx.smoothed(rows).values, rows.order, rows.channels)
-    values = as_maps(ctx.settle(rows), ctx)
+        rows = Rows(smoothed(rows, ctx).values, rows.order, rows.channels)
+    values = as_maps(settle(rows, ctx), ctx)
     if ctx.subset is not None and rows.channels != ctx.subset.count:
         values = ctx.emit.gather_per_image(values, ctx.subset.indices)
     return RawMaps(values, strategy, reason)

@@ -12,7 +12,8 @@ import openvino as ov
 from ov_xai.analysis.axes import batch_axis
 from ov_xai.graph.view import sizes
 from ov_xai.perturbation.context import Context
-from ov_xai.perturbation.forms import Batch, Form, Refusal, Shared
+from ov_xai.perturbation.forms import Batch, Form, Order, Refusal, Rows, Shared
+from ov_xai.perturbation.rows import reordered, settle
 
 #: Which input of an op is the shape of its result.
 SHAPE_INPUT = {"Reshape": 1}
@@ -32,7 +33,7 @@ def on_batch(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Ref
         if isinstance(form, Shared) and batch_axis(ctx.layout(source)) is None:
             inputs.append(form.values)
             continue
-        converted = ctx.to_batch(form, source)
+        converted = to_batch(form, source, ctx)
         if isinstance(converted, Refusal):
             return converted
         inputs.append(converted.values)
@@ -46,3 +47,32 @@ def batch_pattern(node: ov.Node, ctx: Context) -> list[int] | None:
     if extents is None or axis is None or any(e is None for i, e in enumerate(extents) if i != axis):
         return None
     return [-1 if index == axis else extent or 0 for index, extent in enumerate(extents)]
+
+
+def to_batch(form: Form, original: ov.Output, ctx: Context) -> Batch | Refusal:
+    """Return rows, or what is shared, as tensors with leading axis N * P of the original's other extents."""
+    name = original.get_node().get_friendly_name()
+    extents = sizes(original)
+    if isinstance(form, Batch):
+        return form
+    if not isinstance(form, Shared | Rows) or not extents or None in extents[1:]:
+        return Refusal("the places are not gone yet, or the row has dynamic extents", name)
+    rest = [extent or 1 for extent in extents[1:]]
+    emit = ctx.emit
+    if isinstance(form, Rows):
+        if batch_axis(ctx.layout(original)) != 0:
+            return Refusal("the rows have no leading batch axis", name)
+        last = reordered(settle(form, ctx), Order.LAST, ctx)
+        return Batch(emit.reshape(last.values, -1, *rest))
+    # (N, ...) -> (N, P, ...) -> (N P, ...)
+    count = emit.multiply(ctx.masks.height, ctx.masks.width)
+    wide = emit.unsqueeze(form.values, 1)
+    shape = emit.concat([emit.ints(1), count, emit.ints(*([1] * len(rest)))], 0)
+    return Batch(emit.reshape(emit.broadcast(wide, shape), -1, *rest))
+
+
+def from_batch(form: Batch, channels: int, ctx: Context) -> Rows:
+    """Return [N * P, ...] rows of `channels` numbers as [N, P, C]."""
+    batch = ctx.emit.extents_apart(ctx.target.output, batch_axis(ctx.target.layout) or 0)
+    places = ctx.emit.multiply(ctx.masks.height, ctx.masks.width)
+    return Rows(ctx.emit.reshape(form.values, batch, places, channels), Order.LAST, channels)

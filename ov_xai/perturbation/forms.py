@@ -6,7 +6,7 @@ stand beside the grid (class and register tokens), q runs over all of them; thes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -156,3 +156,9 @@ PlaceForm = Affine | Levels
 def is_place_form(form: Form) -> bool:
     """Return whether the form still has places."""
     return isinstance(form, Affine | Levels)
+
+
+def shared_values(forms: Sequence[Form]) -> list[ov.Output] | None:
+    """Return the tensors of forms that are all shared; None when one is not."""
+    values = [form.values for form in forms if isinstance(form, Shared)]
+    return values if len(values) == len(forms) else None

@@ -7,9 +7,10 @@ import openvino as ov
 from ov_xai.analysis.axes import place_axes
 from ov_xai.analysis.demand import kept_positions
 from ov_xai.graph.view import GraphView, Port, is_weight, node_key, port, sizes
-from ov_xai.perturbation.batch import on_batch
+from ov_xai.perturbation.batch import from_batch, on_batch
 from ov_xai.perturbation.context import ClassSubset, Context
 from ov_xai.perturbation.forms import Affine, Batch, Form, Refusal, Rows, Shared, Stack, Tokens, is_place_form
+from ov_xai.perturbation.place_forms import kept_weights
 from ov_xai.perturbation.rules import RULES
 from ov_xai.perturbation.rules.sequence import on_tokens
 from ov_xai.perturbation.rules.stacking import on_stack
@@ -49,7 +50,7 @@ def _masked_target(ctx: Context) -> Affine:
     values = ctx.target.output
     if ctx.subset is not None and node_key(values.get_node()) in ctx.subset.entries:
         values = _chosen_channels(values, ctx.subset, ctx)
-    weights = ctx.kept_weights(ctx.target.layout, values)
+    weights = kept_weights(ctx.target.layout, values, ctx.emit)
     if weights is None:
         return Affine(values, None, ctx.target.layout)
     (axis,) = place_axes(ctx.target.layout)
@@ -164,5 +165,5 @@ def _as_rows(form: Form, logits: ov.Output, ctx: Context) -> Rows | Refusal:
         if axis is None:
             return Refusal("the scores are not one vector per image", name)
         channels = int(logits.get_partial_shape()[axis].get_length())
-        return ctx.from_batch(form, channels)
+        return from_batch(form, channels, ctx)
     return Refusal("the scores do not depend on the target" if isinstance(form, Shared) else "places are left", name)

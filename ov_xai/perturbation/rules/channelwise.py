@@ -13,7 +13,7 @@ import openvino as ov
 from ov_xai.analysis.axes import place_axes
 from ov_xai.analysis.demand import kept_positions
 from ov_xai.graph.view import rank, sizes
-from ov_xai.perturbation.context import Context, constant_axes, shared_values
+from ov_xai.perturbation.context import Context, constant_axes
 from ov_xai.perturbation.forms import (
     KEPT_WEIGHT,
     Affine,
@@ -25,7 +25,10 @@ from ov_xai.perturbation.forms import (
     Rows,
     Shared,
     is_place_form,
+    shared_values,
 )
+from ov_xai.perturbation.place_forms import broadcast_like, to_levels
+from ov_xai.perturbation.rows import lift, reordered, settle
 from ov_xai.perturbation.rules.attention import materialised
 from ov_xai.perturbation.rules.pooling import maximum, mean
 from ov_xai.perturbation.rules.stacking import stacked, stacks
@@ -89,7 +92,7 @@ def _per_place(node: ov.Node, form: PlaceForm, operands: list[Form], ctx: Contex
 
     if isinstance(form, Affine) and node.get_type_name() in _LINEAR:
         return [Affine(applied(form.slope), None if form.offset is None else applied(form.offset), layout)]
-    levels = ctx.to_levels(form)
+    levels = to_levels(form, ctx)
     return [Levels(tuple(applied(values) for values in levels.by_level), applied(levels.background), layout)]
 
 
@@ -102,7 +105,7 @@ def _along_row(node: ov.Node, form: Rows, axes: list[int], ctx: Context) -> list
         return [form] if all(extents[axis] == 1 for axis in axes) and _is_reduction(node) else _refuse_axes(name)
     if any(extents[axis] != 1 for axis in axes if axis != vector):
         return _refuse_axes(name)
-    rows = ctx.reordered(ctx.settle(form), Order.LAST)
+    rows = reordered(settle(form, ctx), Order.LAST, ctx)
     if _is_reduction(node):
         return [Rows(_reduced(node, rows.values, ctx), Order.LAST, 1)]
     if "axis" in node.get_attributes():
@@ -158,7 +161,8 @@ def _concat_linear(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form]
     slope = ctx.emit.copy(node, [part for part, _ in parts])[0]
     if all(offset is None for _, offset in parts):
         return [Affine(slope, None, layout)]
-    offsets = [ctx.full(offset if offset is not None else ctx.emit.like(0, part), part) for part, offset in parts]
+    emit = ctx.emit
+    offsets = [broadcast_like(emit.like(0, part) if offset is None else offset, part, emit) for part, offset in parts]
     return [Affine(slope, ctx.emit.copy(node, offsets)[0], layout)]
 
 
@@ -173,14 +177,14 @@ def _kept(form: Form, ctx: Context) -> ov.Output:
 
 
 def _concat_places(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form]:
-    levels = [ctx.to_levels(form) if isinstance(form, Affine) else form for form in forms]
+    levels = [to_levels(form, ctx) if isinstance(form, Affine) else form for form in forms]
 
     def at(index: int) -> list[ov.Output]:
         return [form.by_level[index] if isinstance(form, Levels) else _values(form) for form in levels]
 
     def behind() -> list[ov.Output]:
         return [
-            ctx.full(form.background, form.by_level[0]) if isinstance(form, Levels) else _values(form)
+            broadcast_like(form.background, form.by_level[0], ctx.emit) if isinstance(form, Levels) else _values(form)
             for form in levels
         ]
 
@@ -189,17 +193,17 @@ def _concat_places(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form]
 
 
 def _concat_rows(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refusal:
-    rows = [ctx.settle(form) for form in forms if isinstance(form, Rows)]
+    rows = [settle(form, ctx) for form in forms if isinstance(form, Rows)]
     order = rows[0].order
     parts, channels = [], 0
     for form in forms:
         if isinstance(form, Rows):
-            laid = ctx.reordered(ctx.settle(form), order)
+            laid = reordered(settle(form, ctx), order, ctx)
             parts.append(laid.values)
             channels += laid.channels
             continue
         assert isinstance(form, Shared)
-        lifted = ctx.lift(form.values, node.output(0), order, restricted=False)
+        lifted = lift(form.values, node.output(0), order, restricted=False, ctx=ctx)
         if lifted is None:
             return Refusal("an operand is not one vector per image", node.get_friendly_name())
         size = (sizes(lifted) or [])[1 if order is Order.FIRST else 2] or 1

@@ -18,6 +18,8 @@ from ov_xai.analysis.axes import PLACE_ROLES, Factor, Role, factors, has_places,
 from ov_xai.graph.view import node_key, rank, sizes
 from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Affine, Form, Levels, Order, PlaceForm, Refusal, Rows, Shared
+from ov_xai.perturbation.place_forms import broadcast_like, copied_apart
+from ov_xai.perturbation.rows import full_channels, reordered
 from ov_xai.perturbation.rules.attention import product_of_two
 from ov_xai.perturbation.weights import gather_rows
 
@@ -82,7 +84,7 @@ def _per_place(node: ov.Node, form: PlaceForm, side: int, weights: ov.Output, ct
         return ctx.emit.copy(node, [values, weights] if side == 0 else [weights, values])[0]
 
     if isinstance(form, Affine):
-        slope = ctx.apart(node, form, [weights]) if side == 0 else applied(form.slope)
+        slope = copied_apart(node, form, [weights], ctx.emit) if side == 0 else applied(form.slope)
         return [Affine(slope, None if form.offset is None else applied(form.offset), layout)]
     return [Levels(tuple(applied(values) for values in form.by_level), applied(form.background), layout)]
 
@@ -113,7 +115,7 @@ def _dense_rows(
         laid = weights if by_row else emit.transpose(weights, 1, 0)
         kernel = emit.reshape(laid, total, -1, 1, 1)
     values = emit.convolution_1x1(form.values, kernel)
-    offset = None if form.offset is None else emit.convolution_1x1(ctx.full_channels(form), kernel)
+    offset = None if form.offset is None else emit.convolution_1x1(full_channels(form, ctx.emit), kernel)
     return [Rows(values, Order.FIRST, total, form.smooth, form.scale, offset)]
 
 
@@ -122,12 +124,12 @@ def _chosen_classes(form: Rows, weights: ov.Output, by_row: bool, ctx: Context) 
     emit, subset = ctx.emit, ctx.subset
     assert subset is not None
     chosen = gather_rows(emit, weights, subset.indices, 0 if by_row else 1)
-    last = ctx.reordered(form, Order.LAST)
+    last = reordered(form, Order.LAST, ctx)
     places = emit.matmul(chosen, last.values, transpose_b=True)
     values = emit.reshape(places, 0, subset.count, ctx.masks.height, ctx.masks.width)
     offset = None
     if last.offset is not None:
-        product = emit.matmul(chosen, ctx.full_channels(last), transpose_b=True)
+        product = emit.matmul(chosen, full_channels(last, ctx.emit), transpose_b=True)
         offset = emit.unsqueeze(product, 3)
     return Rows(values, Order.FIRST, subset.count, form.smooth, form.scale, offset)
 
@@ -162,7 +164,7 @@ def _flatten_dense(
         )
 
     def dense(values: ov.Output, like: ov.Output) -> ov.Output:
-        flat = emit.copy(node, [ctx.full(values, like), weights])[0]
+        flat = emit.copy(node, [broadcast_like(values, like, ctx.emit), weights])[0]
         return emit.reshape(flat, -1, total, 1, 1)
 
     return _collapsed(form, products, dense, total, ctx)
@@ -190,7 +192,7 @@ def _dense_over_grid(node: ov.Node, form: PlaceForm, weights: ov.Output, ctx: Co
         return _place_products(per_place, emit.transpose(shaped, 2, 1, 0), total, ctx)
 
     def dense(values: ov.Output, like: ov.Output) -> ov.Output:
-        return emit.copy(node, [ctx.full(values, like), weights])[0]
+        return emit.copy(node, [broadcast_like(values, like, ctx.emit), weights])[0]
 
     return _collapsed(form, products, dense, total, ctx)
 

@@ -14,6 +14,8 @@ import openvino as ov
 from ov_xai.analysis.links import SELECTIONS
 from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Affine, Form, Levels, Refusal, Rows, Shared, is_place_form
+from ov_xai.perturbation.place_forms import kept_weights, to_levels
+from ov_xai.perturbation.rows import lift, reordered, settle
 
 _SUMS = frozenset({"Add", "Subtract"})
 _VIEWS = frozenset({"Reshape", "Transpose", "Unsqueeze", "Squeeze"})
@@ -37,7 +39,7 @@ def _on_places(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | R
     if linear is not None:
         slope, offset = linear
         return [Affine(slope, offset, layout)]
-    levelled = [ctx.to_levels(form) if isinstance(form, Affine) else form for form in forms]
+    levelled = [to_levels(form, ctx) if isinstance(form, Affine) else form for form in forms]
     by_level = tuple(
         ctx.emit.copy(node, [_at_level(form, index) for form in levelled])[0] for index in range(len(ctx.masks.levels))
     )
@@ -91,7 +93,7 @@ def _sum(node: ov.Node, a: Form, b: Form, ctx: Context) -> tuple[ov.Output, ov.O
     if isinstance(a, Affine) and isinstance(b, Shared):
         if a.offset is None and is_divided_projection(node):
             slope = emit.subtract(node.output(0), b.values)
-            weights = ctx.kept_weights(a.layout, slope)
+            weights = kept_weights(a.layout, slope, ctx.emit)
             return slope if weights is None else emit.multiply(slope, weights), b.values
         return a.slope, _sum_of_optional(node, a.offset, b.values, ctx)
     if isinstance(a, Shared) and isinstance(b, Affine):
@@ -141,17 +143,17 @@ def _on_rows(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Ref
     operands: list[Rows | ov.Output] = []
     for form in forms:
         if isinstance(form, Rows):
-            operands.append(ctx.reordered(form, order))
+            operands.append(reordered(form, order, ctx))
             continue
         assert isinstance(form, Shared)
-        lifted = ctx.lift(form.values, vector, order, ctx.restricted(node))
+        lifted = lift(form.values, vector, order, ctx.restricted(node), ctx)
         if lifted is None:
             return Refusal("an operand does not broadcast against one vector per image", node.get_friendly_name())
         operands.append(lifted)
     linear = _linear_on_rows(node, operands, ctx)
     if linear is not None:
         return [linear]
-    settled = [ctx.settle(item) if isinstance(item, Rows) else item for item in operands]
+    settled = [settle(item, ctx) if isinstance(item, Rows) else item for item in operands]
     channels = max(item.channels for item in settled if isinstance(item, Rows))
     values = ctx.emit.copy(node, [item.values if isinstance(item, Rows) else item for item in settled])[0]
     return [Rows(values, order, _result_channels(node, channels, ctx))]

@@ -17,6 +17,8 @@ from ov_xai.analysis.axes import Layout, Role, batch_axis, factors, is_separable
 from ov_xai.graph.view import sizes
 from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Affine, Form, Levels, Order, PlaceForm, Refusal, Rows
+from ov_xai.perturbation.place_forms import broadcast_like, kept_indicator, to_levels
+from ov_xai.perturbation.rows import reordered, reordered_offset
 from ov_xai.perturbation.tokens import expansion
 from ov_xai.request import Mask
 
@@ -66,7 +68,7 @@ def _covers(node: ov.Node, before: list[int | None]) -> bool:
 
 def mean(form: PlaceForm, ctx: Context, name: str, total: bool = False) -> list[Form] | Refusal:
     """Return the rows of a mean (or, with `total`, a sum) over all places."""
-    kept = ctx.kept(form.layout, form.slope if isinstance(form, Affine) else form.background)
+    kept = kept_indicator(form.layout, form.slope if isinstance(form, Affine) else form.background, ctx.emit)
     if kept is not None:
         return _mean_with_kept(form, kept, ctx, name, total)
     order = _row_order(form.layout)
@@ -113,7 +115,7 @@ def _over_places(constant: ov.Output, form: PlaceForm, ctx: Context, order: Orde
     like = form.slope if isinstance(form, Affine) else form.by_level[0]
     axes = place_axes(form.layout)
     if total:
-        pooled = emit.reduce_sum(ctx.full(constant, like), *axes, keep=True)
+        pooled = emit.reduce_sum(broadcast_like(constant, like, ctx.emit), *axes, keep=True)
     else:
         pooled = emit.reduce_mean(constant, *axes, keep=True)
     return as_rows(pooled, form.layout, ctx, order, places_gone=True)[0]
@@ -121,7 +123,7 @@ def _over_places(constant: ov.Output, form: PlaceForm, ctx: Context, order: Orde
 
 def maximum(form: PlaceForm, ctx: Context, name: str) -> list[Form] | Refusal:
     """Return the rows of a maximum over all places."""
-    levels, emit = ctx.to_levels(form), ctx.emit
+    levels, emit = to_levels(form, ctx), ctx.emit
     order = _row_order(form.layout)
     background = sizes(levels.background) or []
     if order is None or any(background[axis] != 1 for axis in place_axes(form.layout)):
@@ -138,10 +140,10 @@ def maximum(form: PlaceForm, ctx: Context, name: str) -> list[Form] | Refusal:
     channels = 1
     for level, values in zip(ctx.masks.levels, levels.by_level, strict=True):
         laid, channels = as_rows(values, form.layout, ctx, order)
-        pictures = ctx.reordered(Rows(laid, order, channels), Order.FIRST).values
+        pictures = reordered(Rows(laid, order, channels), Order.FIRST, ctx).values
         parts.extend(shifted(pictures, dy, dx, ctx) for dy, dx in ctx.masks.offsets(level))
     behind, _ = as_rows(levels.background, form.layout, ctx, order, places_gone=True)
-    parts.append(ctx.reordered_offset(behind, order, Order.FIRST))
+    parts.append(reordered_offset(behind, order, Order.FIRST, ctx.emit))
     return [Rows(reduce(emit.maximum, parts), Order.FIRST, channels)]
 
 

@@ -14,8 +14,9 @@ from ov_xai.analysis.axes import place_axes
 from ov_xai.analysis.demand import on_grid
 from ov_xai.analysis.links import Positions, dropped_axes, taken_positions
 from ov_xai.graph.view import constant_value, port, rank, sizes
-from ov_xai.perturbation.context import Context, constant_axes, shared_values
-from ov_xai.perturbation.forms import Affine, Form, Levels, PlaceForm, Refusal, Shared
+from ov_xai.perturbation.context import Context, constant_axes
+from ov_xai.perturbation.forms import Affine, Form, Levels, PlaceForm, Refusal, Shared, shared_values
+from ov_xai.perturbation.place_forms import broadcast_like
 
 
 def slicing(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refusal:
@@ -75,11 +76,11 @@ def _applied(node: ov.Node, form: PlaceForm, rest: list[ov.Output], ctx: Context
     layouts = [ctx.layout(output) for output in node.outputs()]
     if isinstance(form, Affine):
         slopes = applied(form.slope)
-        whole = None if form.offset is None else ctx.full(form.offset, form.slope)
+        whole = None if form.offset is None else broadcast_like(form.offset, form.slope, ctx.emit)
         offsets = [None] * len(slopes) if whole is None else applied(whole)
         return [Affine(*parts) for parts in zip(slopes, offsets, layouts, strict=True)]
     by_level = list(zip(*(applied(values) for values in form.by_level), strict=True))
-    background = applied(ctx.full(form.background, form.by_level[0]))
+    background = applied(broadcast_like(form.background, form.by_level[0], ctx.emit))
     return [Levels(*parts) for parts in zip(by_level, background, layouts, strict=True)]
 
 

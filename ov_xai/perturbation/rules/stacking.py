@@ -13,6 +13,7 @@ import openvino as ov
 from ov_xai.graph.view import rank, sizes
 from ov_xai.perturbation.context import Context, constant_axes
 from ov_xai.perturbation.forms import Form, Refusal, Rows, Shared, Stack
+from ov_xai.perturbation.rows import lift, reordered, settle
 
 
 def stacks(node: ov.Node, forms: list[Form], ctx: Context) -> bool:
@@ -31,12 +32,12 @@ def stacked(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refu
     channels = 1
     for form, source in zip(forms, node.input_values(), strict=True):
         if isinstance(form, Rows):
-            rows = ctx.reordered(ctx.settle(form), order)
+            rows = reordered(settle(form, ctx), order, ctx)
             channels = rows.channels
             parts.append(rows.values)
             continue
         assert isinstance(form, Shared)
-        lifted = ctx.lift(form.values, source, order, restricted=False)
+        lifted = lift(form.values, source, order, restricted=False, ctx=ctx)
         if lifted is None:
             return Refusal("an operand is not one vector per image", node.get_friendly_name())
         parts.append(lifted)

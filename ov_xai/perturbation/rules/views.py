@@ -9,8 +9,9 @@ from __future__ import annotations
 import openvino as ov
 
 from ov_xai.analysis.axes import is_spatial
-from ov_xai.perturbation.context import Context, shared_values
-from ov_xai.perturbation.forms import Affine, Form, Levels, Refusal, Rows
+from ov_xai.perturbation.context import Context
+from ov_xai.perturbation.forms import Affine, Form, Levels, Refusal, Rows, shared_values
+from ov_xai.perturbation.place_forms import broadcast_like, copied_apart
 
 
 def view(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refusal:
@@ -29,9 +30,9 @@ def view(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refusal
         return ctx.emit.copy(node, [values, *rest])[0]
 
     if isinstance(form, Affine):
-        offset = None if form.offset is None else moved(ctx.full(form.offset, form.slope))
-        return [Affine(ctx.apart(node, form, rest), offset, layout)]
-    background = moved(ctx.full(form.background, form.by_level[0]))
+        offset = None if form.offset is None else moved(broadcast_like(form.offset, form.slope, ctx.emit))
+        return [Affine(copied_apart(node, form, rest, ctx.emit), offset, layout)]
+    background = moved(broadcast_like(form.background, form.by_level[0], ctx.emit))
     return [Levels(tuple(moved(values) for values in form.by_level), background, layout)]
 
 
