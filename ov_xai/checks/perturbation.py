@@ -17,11 +17,11 @@ from ov_xai.checks.verdict import Finding, NotApplicableError, failed, judged, p
 from ov_xai.errors import SelfCheckError, UnsupportedModelError
 from ov_xai.plan import ClassifierPlan, DetectorPlan, Plan
 from ov_xai.request import Normalise
+from ov_xai.selfcheck.head import Head
 from ov_xai.selfcheck.perturbation import (
     LARGEST_ROUNDING,
     MAP_TOLERANCE,
     OWN_ROUNDING,
-    Head,
     check_perturbation,
 )
 from ov_xai.selfcheck.probabilities import ROUNDING, TOLERANCE, class_maps
