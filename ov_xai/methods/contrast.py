@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import openvino as ov
 
-from ov_xai.analysis.demand import kept_positions
 from ov_xai.analysis.scores import Activation
 from ov_xai.graph.emit import Emitter
-from ov_xai.graph.view import Port, is_weight, port, sizes
+from ov_xai.graph.view import Port, is_weight, port
 from ov_xai.methods.maps import RawMaps
 from ov_xai.methods.recipro_cam import as_maps, perturbed_rows
 from ov_xai.perturbation.context import Context
+from ov_xai.perturbation.place_forms import kept_indicator
 from ov_xai.perturbation.rows import settle
 
 
@@ -86,13 +86,8 @@ def _blank_logits(head: list[ov.Node], logits: ov.Output, ctx: Context) -> ov.Ou
 def _blank_target(ctx: Context) -> ov.Output:
     """Return the target with zeros at all places."""
     emit, target = ctx.emit, ctx.target.output
-    zero = emit.like(0, target)
-    extents = sizes(target) or []
-    for axis, places in enumerate(ctx.target.layout):
-        kept = kept_positions(places)
-        if kept:
-            tokens = [float(position in kept) for position in range(extents[axis] or 0)]
-            shape = [len(tokens) if index == axis else 1 for index in range(len(extents))]
-            return emit.multiply(target, emit.reshape(emit.like(tokens, target), *shape))
+    kept = kept_indicator(ctx.target.layout, target, emit)
+    if kept is not None:
+        return emit.multiply(target, kept)
     # Of a known shape it is a constant, and so are the logits of most heads.
-    return emit.broadcast(zero, emit.extents_apart(target, *range(len(extents))))
+    return emit.broadcast(emit.like(0, target), emit.extents_apart(target, *range(len(ctx.target.layout))))

@@ -25,6 +25,8 @@ MEMORY_BUDGET = 32 * 2**20
 MIN_BLOCK = 2
 #: Blocks of a grid whose size is not known when the model is patched.
 DYNAMIC_BLOCK = 8
+#: Name of the body and of its only result.
+RESULT = "masked_scores"
 
 
 def mosaic(head: list[ov.Node], logits: ov.Output, classes: int, ctx: Context) -> Rows | Refusal:
@@ -44,7 +46,7 @@ def mosaic(head: list[ov.Node], logits: ov.Output, classes: int, ctx: Context) -
     index = emit.range(emit.squeeze(emit.multiply(blocks, emit.ints(block)), 0))
     sliced = emit.reshape(index, -1, block)
     result = emit.reshape(scores, -1, block, classes)
-    model = ov.Model([emit.result(result, body.name())], body.parameters(), body.name())
+    model = ov.Model([emit.result(result, RESULT)], body.parameters(), RESULT)
     joined = emit.loop(model, (body.index, sliced), body.invariants(), axis=1, part=block)
     trimmed = _trim(joined, places, ctx)
     return Rows(trimmed, Order.LAST, classes)
@@ -84,10 +86,6 @@ class _Body:
         self._inputs: dict[tuple[int, int], tuple[ov.Output, ov.Output]] = {}
         self.index = self._emit.parameter(ov.PartialShape([1, block]), ov.Type.i64)
         self._target = self._input(ctx.target.output)
-
-    def name(self) -> str:
-        """Return the name of the body's only result."""
-        return "masked_scores"
 
     def parameters(self) -> list[ov.Node]:
         """Return the body's inputs."""
