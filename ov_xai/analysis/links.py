@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from ov_xai.graph.kinds import ARITHMETIC_OPS, COMPARING_OPS, REDUCTIONS, UNARY_OPS
+from ov_xai.graph.kinds import ARITHMETIC_OPS, COMPARING_OPS, REDUCTIONS, RESHAPING_OPS, UNARY_OPS
 from ov_xai.graph.view import constant_ints, constant_value, sizes
 
 Positions = npt.NDArray[np.int64]
@@ -288,7 +288,7 @@ _FINDERS: dict[str, Callable[[ov.Node, int], Links]] = {
     **dict.fromkeys(UNARY_OPS | ARITHMETIC_OPS | COMPARING_OPS, _elementwise),
     **dict.fromkeys(REDUCTIONS, _reduction),
     **dict.fromkeys(("Softmax", "LogSoftmax", "MVN", "NormalizeL2"), _normalisation),
-    **dict.fromkeys(("Reshape", "Squeeze", "Unsqueeze"), _reshape),
+    **dict.fromkeys(RESHAPING_OPS, _reshape),
     "Transpose": _transpose,
     "MatMul": _matmul,
     "ScaledDotProductAttention": _attention,

@@ -20,6 +20,8 @@ from ov_xai.graph.view import sizes
 
 #: Every inserted node is named below this prefix.
 PREFIX = "ov_xai/"
+#: Stands below every activation, within the range of FP16.
+LOWEST = -6e4
 
 
 class Emitter:

@@ -19,8 +19,12 @@ ARITHMETIC_OPS = _kinds(
 )
 #: The same, with a truth value as the result or as a choice.
 COMPARING_OPS = _kinds("Equal Greater GreaterEqual Less LessEqual LogicalAnd LogicalOr LogicalXor NotEqual Select")
-#: Ops that only rearrange: what comes out holds the same numbers.
-VIEW_OPS = _kinds("Reshape Squeeze Unsqueeze Transpose Convert Identity")
+#: Ops that give the same numbers another shape.
+RESHAPING_OPS = _kinds("Reshape Squeeze Unsqueeze")
+#: The same, or another order of axes.
+REARRANGING_OPS = RESHAPING_OPS | _kinds("Transpose")
+#: Ops after which the same numbers are there, maybe of another type.
+VIEW_OPS = REARRANGING_OPS | _kinds("Convert Identity")
 #: Ops that take some positions of an axis.
 SELECTING_OPS = _kinds("Split VariadicSplit Slice StridedSlice Gather")
 #: Layers that mix channels or places by learned weights.
@@ -28,6 +32,8 @@ LEARNED_OPS = _kinds("Convolution GroupConvolution MatMul DeformableConvolution 
 CONVOLUTIONS = _kinds(
     "Convolution GroupConvolution ConvolutionBackpropData GroupConvolutionBackpropData DeformableConvolution"
 )
+#: Ops that summarise windows of places, channel by channel.
+POOLING_OPS = _kinds("AvgPool MaxPool AdaptiveAvgPool AdaptiveMaxPool")
 REDUCTIONS = _kinds("ReduceMean ReduceSum ReduceMax ReduceMin ReduceL1 ReduceL2 ReduceProd")
 #: Ops that choose among scores or decode boxes; what follows them is a decision, not a score.
 DECISION_OPS = _kinds(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import openvino as ov
 
 from ov_xai.analysis.axes import place_axes
+from ov_xai.graph.kinds import POOLING_OPS, RESHAPING_OPS
 from ov_xai.graph.view import is_weight, node_key, sizes
 from ov_xai.perturbation.context import Context
 
@@ -20,8 +21,7 @@ _PER_CLASS = frozenset(
         "HSwish Swish Gelu Elu SoftPlus"
     ).split()
 )
-_RESHAPES = frozenset({"Reshape", "Squeeze", "Unsqueeze"})
-_POOLS = frozenset({"ReduceMean", "ReduceSum", "ReduceMax", "AvgPool", "AdaptiveAvgPool"})
+_POOLS = POOLING_OPS | {"ReduceMean", "ReduceSum", "ReduceMax"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _follow(node: ov.Node, classes: int, affected: set[int], ctx: Context) -> li
         starts = weights[0] == classes and all(extent == 1 for extent in weights[2:])
         return [] if starts and _is_vector(source, ctx) else None
     vector = ctx.vector_axis(node.output(0)) is not None
-    if kind in _RESHAPES:
+    if kind in RESHAPING_OPS:
         return [source] if vector and ctx.vector_axis(source) is not None else None
     if kind in _POOLS and vector:
         return [source]

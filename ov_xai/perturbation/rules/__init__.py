@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import openvino as ov
 
-from ov_xai.graph.kinds import ARITHMETIC_OPS, REDUCTIONS, SELECTING_OPS, UNARY_OPS
+from ov_xai.graph.kinds import ARITHMETIC_OPS, POOLING_OPS, REARRANGING_OPS, REDUCTIONS, SELECTING_OPS, UNARY_OPS
 from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Form, Refusal
 from ov_xai.perturbation.rules.attention import attention
@@ -23,14 +23,11 @@ from ov_xai.perturbation.rules.views import view
 
 Rule = Callable[[ov.Node, list[Form], Context], "list[Form] | Refusal"]
 
-POOLS = "AvgPool MaxPool AdaptiveAvgPool AdaptiveMaxPool".split()
-VIEWS = "Reshape Squeeze Unsqueeze Transpose".split()
-
 RULES: dict[str, Rule] = {
     **dict.fromkeys(UNARY_OPS | ARITHMETIC_OPS, elementwise),
-    **dict.fromkeys(POOLS, pooling),
+    **dict.fromkeys(POOLING_OPS, pooling),
     **dict.fromkeys(REDUCTIONS, reduction),
-    **dict.fromkeys(VIEWS, view),
+    **dict.fromkeys(REARRANGING_OPS, view),
     **dict.fromkeys(SELECTING_OPS, slicing),
     **dict.fromkeys(("Softmax", "LogSoftmax", "MVN", "NormalizeL2"), channelwise),
     "Concat": concat,

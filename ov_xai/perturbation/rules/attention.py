@@ -20,6 +20,7 @@ import openvino as ov
 
 from ov_xai.analysis.axes import has_places, place_axes
 from ov_xai.analysis.demand import kept_positions
+from ov_xai.graph.emit import LOWEST
 from ov_xai.graph.view import rank, sizes
 from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Affine, Form, Levels, PlaceForm, Refusal, Shared, Tokens, is_place_form
@@ -85,7 +86,7 @@ def _mask_row(mask: ov.Output, position: int, ctx: Context) -> ov.Output:
     if mask.get_element_type() != ov.Type.boolean:
         return row
     peer = ctx.target.output
-    return emit.select(row, emit.like(0, peer), emit.like(-6e4, peer))
+    return emit.select(row, emit.like(0, peer), emit.like(LOWEST, peer))
 
 
 def _wanted(output: ov.Output, axis: int, ctx: Context) -> list[int] | Refusal:

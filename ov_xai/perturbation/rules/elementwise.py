@@ -12,13 +12,13 @@ from __future__ import annotations
 import openvino as ov
 
 from ov_xai.analysis.links import SELECTIONS
+from ov_xai.graph.kinds import REARRANGING_OPS
 from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Affine, Form, Levels, Refusal, Rows, Shared, is_place_form
 from ov_xai.perturbation.place_forms import kept_weights, to_levels
 from ov_xai.perturbation.rows import lift, reordered, settle
 
 _SUMS = frozenset({"Add", "Subtract"})
-_VIEWS = frozenset({"Reshape", "Transpose", "Unsqueeze", "Squeeze"})
 
 
 def elementwise(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refusal:
@@ -121,7 +121,7 @@ def is_divided_projection(node: ov.Node) -> bool:
         kinds = {reader.get_type_name() for reader in readers}
         if kinds and kinds <= set(SELECTIONS):
             return len(readers) > 1 or readers[0].get_output_size() > 1
-        if len(readers) != 1 or not kinds <= _VIEWS:
+        if len(readers) != 1 or not kinds <= REARRANGING_OPS:
             return False
         current = readers[0].output(0)
 

@@ -14,6 +14,7 @@ from functools import reduce
 import openvino as ov
 
 from ov_xai.analysis.axes import Layout, Role, batch_axis, factors, is_separable, place_axes
+from ov_xai.graph.emit import LOWEST
 from ov_xai.graph.view import sizes
 from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Affine, Form, Levels, Order, PlaceForm, Refusal, Rows
@@ -22,8 +23,6 @@ from ov_xai.perturbation.rows import reordered, reordered_offset
 from ov_xai.perturbation.tokens import expansion
 from ov_xai.request import Mask
 
-#: Stands below every activation, within the range of FP16.
-_LOWEST = -6e4
 #: Where a slice ends that starts at 1 + shift of an axis padded by one on both sides and keeps its unpadded extent.
 _END = {-1: -2, 0: -1, 1: 2**31 - 1}
 
@@ -151,7 +150,7 @@ def shifted(values: ov.Output, dy: int, dx: int, ctx: Context) -> ov.Output:
     """Return s[y, x] = values[y + dy, x + dx] for values [N, C, h, w], with a very low number outside."""
     if dy == 0 and dx == 0:
         return values
-    padded = ctx.emit.pad(values, (0, 0, 1, 1), (0, 0, 1, 1), _LOWEST)
+    padded = ctx.emit.pad(values, (0, 0, 1, 1), (0, 0, 1, 1), LOWEST)
     rows = ctx.emit.slice(padded, 1 + dy, _END[dy], 2)
     return ctx.emit.slice(rows, 1 + dx, _END[dx], 3)
 

@@ -13,13 +13,12 @@ import openvino as ov
 
 from ov_xai.analysis.axes import batch_axis
 from ov_xai.analysis.links import SELECTIONS, Positions, carried_axis, dropped_axes, links, taken_positions
+from ov_xai.graph.kinds import RESHAPING_OPS
 from ov_xai.graph.view import constant_value, rank, sizes
 from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Form, Refusal, Rows, Shared, Tokens
 from ov_xai.perturbation.rules.attention import attention, product_of_two
 from ov_xai.perturbation.tokens import as_rows, spread, token_of
-
-_RESHAPES = frozenset({"Reshape", "Squeeze", "Unsqueeze"})
 
 
 def on_tokens(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refusal:
@@ -30,7 +29,7 @@ def on_tokens(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Re
     if kind == "MatMul" and not any(isinstance(form, Shared) for form in forms):
         return product_of_two(node, forms, ctx)
     first = forms[0]
-    if isinstance(first, Tokens) and kind in _RESHAPES:
+    if isinstance(first, Tokens) and kind in RESHAPING_OPS:
         return _reshaped(node, first, ctx)
     if isinstance(first, Tokens) and kind == "Transpose":
         return _transposed(node, first, ctx)
