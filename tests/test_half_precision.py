@@ -23,7 +23,7 @@ from ov_xai.runtime.images import read_image
 from ov_xai.runtime.model_preprocessing import preprocessing_of
 from tests.detectors import FORMS, segmenter
 from tests.helpers import assert_maps_equal
-from tests.models import CHANNELS, CLASSES, CLOSED_FORM, MOSAIC, backbone, classifier, dense, ints, model_of
+from tests.models import CHANNELS, CLASSES, CLOSED_FORM, MOSAIC, backbone, classifier, dense, ints, model_of, weights
 from tests.reference.half import (
     EXACT,
     HALF,
@@ -321,6 +321,19 @@ def test_large_targets_do_not_overflow(method, shape):
     vector = port(new_outputs(subject.patched)["feature_vector"])
     half, exact = (subject.branch.evaluate(known, precision)[vector] for precision in (HALF, EXACT))
     np.testing.assert_allclose(half, exact, rtol=2e-3)
+
+
+@pytest.mark.parametrize("mask", ["pixel", "gaussian"])
+def test_raw_maps_of_a_grid_with_more_places_than_fp16_counts(mask):
+    """FP16 cannot hold 1/P with all its digits, but 1/h and 1/w."""
+    image, features = backbone(size=(300, 300))
+    pooled = ops.reduce_mean(features, ints(2, 3), False)
+    plain = model_of(image, ops.matmul(pooled, weights(CLASSES, CHANNELS), False, True))
+    patched = insert(plain, normalise="none", mask=mask, self_check=False)
+    branch, maps = branch_of(patched), port(new_outputs(patched)["saliency_map"])
+    known, _ = next(branch.activations([sample_inputs(patched)]))
+    half, exact = (branch.evaluate(known, precision)[maps] for precision in (HALF, EXACT))
+    assert_maps_equal(half, exact, tolerance=2e-3)
 
 
 # -- trained models ------------------------------------------------------------------------------------------------

@@ -225,6 +225,13 @@ class Emitter:
     def relu(self, x: ov.Output) -> ov.Output:
         return self._emit(ops.relu, x)
 
+    def inverse(self, count: ov.Output, peer: ov.Output) -> ov.Output:
+        """Return 1/n of a count n, an i64 vector of one element, in the type of `peer`.
+
+        FP16 holds 1/h and 1/w, but not 1/P of a large grid: divide by one after the other.
+        """
+        return self.divide(self.like(1, peer), self.convert(count, peer.get_element_type()))
+
     def round(self, x: ov.Output) -> ov.Output:
         return self._emit(ops.round, x, "half_to_even")
 

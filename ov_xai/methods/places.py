@@ -39,23 +39,18 @@ def _grid_alone(emit: Emitter, target: Candidate, values: ov.Output) -> ov.Outpu
 def mean_over_channels(emit: Emitter, matrix: ov.Output) -> ov.Output:
     """Return the mean of [N, P, C] over its channels, [N, P]."""
     channels = emit.extents(matrix, 2)
-    return emit.squeeze(emit.matmul(matrix, _column(emit, _share(emit, channels, matrix), channels)), 2)
+    return emit.squeeze(emit.matmul(matrix, _column(emit, emit.inverse(channels, matrix), channels)), 2)
 
 
 def mean_over_places(emit: Emitter, target: Candidate, height: ov.Output, width: ov.Output) -> ov.Output:
     """Return the mean of the target over its places, [N, C].
 
-    FP16 holds 1/h and 1/w, but not 1/P of a large grid: places are divided by w, and then summed in parts of 1/h.
+    Places are divided by w, and then summed in parts of 1/h; see `Emitter.inverse`.
     """
     matrix = places_by_channels(emit, target)  # (N, P, C)
-    divided = emit.multiply(matrix, _share(emit, width, matrix))
-    column = _column(emit, _share(emit, height, matrix), emit.multiply(height, width))
+    divided = emit.multiply(matrix, emit.inverse(width, matrix))
+    column = _column(emit, emit.inverse(height, matrix), emit.multiply(height, width))
     return emit.squeeze(emit.matmul(divided, column, transpose_a=True), 2)
-
-
-def _share(emit: Emitter, count: ov.Output, like: ov.Output) -> ov.Output:
-    """Return 1/n of a count n, an i64 vector of one element."""
-    return emit.divide(emit.like(1, like), emit.convert(count, like.get_element_type()))
 
 
 def _column(emit: Emitter, value: ov.Output, count: ov.Output) -> ov.Output:

@@ -61,7 +61,7 @@ class Context:
     subset: ClassSubset | None = None
     rounded: bool = True
     kept_tokens: dict[Port, Tokens] = field(default_factory=dict)
-    _inverse_places: ov.Output | None = field(default=None, init=False)
+    _share_of_place: tuple[ov.Output, ov.Output] | None = field(default=None, init=False)
 
     def layout(self, output: ov.Output) -> Layout:
         """Return the layout of an original tensor; axes of a tensor apart from the image are unlabelled."""
@@ -84,14 +84,14 @@ class Context:
         """Return whether the outputs of this node hold the chosen classes only."""
         return self.subset is not None and node_key(node) in self.subset.nodes
 
-    def inverse_places(self) -> ov.Output:
-        """Return 1/P as a scalar of the activations' type."""
-        if self._inverse_places is None:
-            emit, values = self.emit, self.target.output
-            count = emit.multiply(self.masks.height, self.masks.width)
-            number = emit.convert(emit.squeeze(count, 0), values.get_element_type())
-            self._inverse_places = emit.divide(emit.like(1, values), number)
-        return self._inverse_places
+    def share_of_place(self) -> tuple[ov.Output, ov.Output]:
+        """Return the factors 1/h and 1/w of 1/P, each of one element of the activations' type."""
+        if self._share_of_place is None:
+            height, width = (
+                self.emit.inverse(extent, self.target.output) for extent in (self.masks.height, self.masks.width)
+            )
+            self._share_of_place = height, width
+        return self._share_of_place
 
 
 def constant_axes(node: ov.Node, index: int, depth: int) -> list[int] | None:

@@ -83,7 +83,7 @@ class Rows:
         order: which of the two.
         channels: C.
         smooth: the mask's kernel is still to be applied.
-        scale: scalar still to be applied; None for one.
+        scale: numbers that are still to be multiplied with, one after the other.
         offset: [N or 1, C or 1, 1, 1] or [N or 1, 1, C or 1]; the same for every p; None for zero.
     """
 
@@ -91,13 +91,8 @@ class Rows:
     order: Order
     channels: int
     smooth: bool = False
-    scale: ov.Output | None = None
+    scale: tuple[ov.Output, ...] = ()
     offset: ov.Output | None = None
-
-    @property
-    def settled(self) -> bool:
-        """Return whether nothing is put off."""
-        return not self.smooth and self.scale is None and self.offset is None
 
 
 @dataclass(frozen=True)

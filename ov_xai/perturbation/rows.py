@@ -61,8 +61,8 @@ def full_channels(rows: Rows, emit: Emitter) -> ov.Output:
 def settle(rows: Rows, ctx: Context) -> Rows:
     """Return the same rows with nothing put off."""
     values = smoothed(rows, ctx).values
-    if rows.scale is not None:
-        values = ctx.emit.multiply(values, rows.scale)
+    for factor in rows.scale:
+        values = ctx.emit.multiply(values, factor)
     if rows.offset is not None:
         values = ctx.emit.add(values, rows.offset)
     return Rows(values, rows.order, rows.channels)

@@ -13,6 +13,7 @@ import openvino as ov
 
 from ov_xai.analysis.links import SELECTIONS
 from ov_xai.graph.kinds import REARRANGING_OPS
+from ov_xai.graph.view import port
 from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Affine, Form, Levels, Refusal, Rows, Shared, is_place_form
 from ov_xai.perturbation.place_forms import kept_weights, to_levels
@@ -195,10 +196,9 @@ def _linear_on_rows(node: ov.Node, operands: list[Rows | ov.Output], ctx: Contex
 
 
 def _sum_of_rows(node: ov.Node, a: Rows, b: Rows, ctx: Context) -> Rows | None:
-    same = a.smooth == b.smooth and (a.scale is None) == (b.scale is None) and a.channels == b.channels
+    scales = [[port(factor) for factor in rows.scale] for rows in (a, b)]
+    same = a.smooth == b.smooth and scales[0] == scales[1] and a.channels == b.channels
     if node.get_type_name() not in _SUMS or not same:
-        return None
-    if a.scale is not None and b.scale is not None and a.scale.get_node() != b.scale.get_node():
         return None
     values = ctx.emit.copy(node, [a.values, b.values])[0]
     return Rows(values, a.order, a.channels, a.smooth, a.scale, _sum_of_optional(node, a.offset, b.offset, ctx))

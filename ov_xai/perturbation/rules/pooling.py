@@ -74,7 +74,7 @@ def mean(form: PlaceForm, ctx: Context, name: str, total: bool = False) -> list[
     if order is None:
         return Refusal("the pooled tensor has no plain grid", name)
     emit = ctx.emit
-    scale = None if total else ctx.inverse_places()
+    scale = () if total else ctx.share_of_place()
     constant = form.offset if isinstance(form, Affine) else form.background
     offset = None if constant is None else _over_places(constant, form, ctx, order, total)
     if isinstance(form, Affine):
