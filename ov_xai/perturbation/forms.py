@@ -131,7 +131,7 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Batch:
-    """The rows as the leading axis of ordinary tensors, [N * P, ...]: any op can follow."""
+    """The rows as the batch of ordinary tensors, N * P where the original has N: any op can follow."""
 
     values: ov.Output
 

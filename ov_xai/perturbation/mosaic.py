@@ -14,7 +14,7 @@ import openvino as ov
 from ov_xai.analysis.axes import Axis, Role, batch_axis, factors, has_places, place_axes, segment_size
 from ov_xai.graph.emit import Emitter
 from ov_xai.graph.view import is_float, is_weight, node_key, port, sizes
-from ov_xai.perturbation.batch import SHAPE_INPUT, batch_pattern
+from ov_xai.perturbation.batch import SHAPE_INPUT, batch_pattern, repeat_images
 from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Order, Refusal, Rows
 
@@ -141,16 +141,11 @@ class _Body:
 
     def _repeated(self, source: ov.Output) -> ov.Output:
         """Return a tensor the masks share, with its batch repeated B times per image."""
-        inner = self._input(source)
-        layout = self._ctx.layout(source)
-        extents, batch = sizes(source) or [], batch_axis(layout)
-        if batch is None or factors(layout[batch])[0].role is not Role.BATCH:
+        inner, layout = self._input(source), self._ctx.layout(source)
+        if batch_axis(layout) is None:
             return inner
-        emit = self._emit
-        wide = [1] * (len(extents) + 1)
-        wide[batch + 1] = self._block
-        repeated = emit.broadcast(emit.unsqueeze(inner, batch + 1), emit.ints(*wide))
-        return emit.reshape(repeated, *(-1 if axis == batch else extent or 1 for axis, extent in enumerate(extents)))
+        repeated = repeat_images(inner, layout, self._emit.ints(self._block), self._emit)
+        return inner if repeated is None else repeated
 
     def _masked(self) -> ov.Output:
         """Return M_p * F for the masks of the block, [N * B, ...] in the target's own layout."""

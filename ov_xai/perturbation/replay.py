@@ -161,9 +161,5 @@ def _as_rows(form: Form, logits: ov.Output, ctx: Context) -> Rows | Refusal:
         assert isinstance(rows, Rows | Refusal)
         return rows
     if isinstance(form, Batch):
-        axis = ctx.vector_axis(logits)
-        if axis is None:
-            return Refusal("the scores are not one vector per image", name)
-        channels = int(logits.get_partial_shape()[axis].get_length())
-        return from_batch(form, channels, ctx)
+        return from_batch(form, logits, ctx)
     return Refusal("the scores do not depend on the target" if isinstance(form, Shared) else "places are left", name)

@@ -51,6 +51,17 @@ def _leave_out_rounding(node):
                     later.replace_source_output(after.input_value(0))
 
 
+def _before(node):
+    """Return the ids of the nodes that a node depends on."""
+    pending, seen = [node], set()
+    while pending:
+        current = pending.pop()
+        if current.get_instance_id() not in seen:
+            seen.add(current.get_instance_id())
+            pending.extend(source.get_node() for source in current.input_values())
+    return seen
+
+
 def target_values(model, name, inputs):
     """Return the activations of a layer, in FP32."""
     model = model.clone()
@@ -87,16 +98,18 @@ def literal_logits(model, name, inputs, kind, places, score_output=0, grid=None,
         reader.replace_source_output(stand_in.output(0))
     if not rounded:
         _leave_out_rounding(stand_in)
-    parameters = [stand_in, *head.get_parameters()] if any(kept) or len(places) == 1 else [stand_in]
+    needed = _before(logits.get_node())
+    others = [index for index, node in enumerate(head.get_parameters()) if node.get_instance_id() in needed]
+    parameters = [stand_in, *(head.get_parameters()[index] for index in others)]
     compiled = ov.Core().compile_model(ov.Model([ops.result(logits)], parameters, "head"), "CPU", F32 | NO_ROUNDING)
-    others = list(inputs) if len(parameters) > 1 else []
+    rest = [inputs[index] for index in others]
     request = compiled.create_infer_request()
     shape = [values.shape[axis] if axis in places else 1 for axis in range(values.ndim)]
     rows = []
     pictures = mask_pictures(kind, height, width)
     for picture in pictures if masks is None else pictures[masks]:
         row = np.pad(picture.reshape(-1), kept, constant_values=1) if len(places) == 1 else picture
-        request.infer([values * row.reshape(shape), *others])
+        request.infer([values * row.reshape(shape), *rest])
         rows.append(np.array(request.get_output_tensor(0).data).reshape(values.shape[0], -1))
     return np.stack(rows), (height, width)
 
