@@ -11,9 +11,10 @@ from ov_xai.graph.view import is_weight, sizes
 
 
 def multiply_adds(nodes: Iterable[ov.Node]) -> int | None:
-    """Return the multiply-adds of convolutions and matrix products, loops included; None with dynamic shapes.
+    """Return the multiply-adds of convolutions and matrix products; None with dynamic shapes.
 
-    A dynamic leading axis (the batch) counts as one.
+    The body of a TensorIterator counts as often as it runs. A dynamic leading axis (the batch) counts as one; in a
+    body it may be more than the batch, and is not known.
     """
     total = 0
     for node in nodes:
@@ -26,6 +27,8 @@ def multiply_adds(nodes: Iterable[ov.Node]) -> int | None:
 
 def _cost(node: ov.Node) -> int | None:
     kind = node.get_type_name()
+    if kind == "TensorIterator":
+        return _of_loop(node)
     if kind in ("Convolution", "GroupConvolution"):
         weights, out = _extents(node.input_value(1)), _extents(node.output(0))
         if weights is None or out is None:
@@ -46,6 +49,14 @@ def _cost(node: ov.Node) -> int | None:
             return None
         return prod(query) * value[-2] + prod(query[:-1]) * value[-2] * value[-1]
     return 0
+
+
+def _of_loop(node: ov.Node) -> int | None:
+    steps, body = int(node.get_num_iterations()), node.get_body().get_ordered_ops()
+    if steps < 0 or any(output.get_partial_shape().is_dynamic for inner in body for output in inner.outputs()):
+        return None
+    once = multiply_adds(body)
+    return None if once is None else steps * once
 
 
 def _extents(output: ov.Output) -> list[int] | None:
