@@ -72,8 +72,16 @@ def test_every_reader_tries_first(model, monkeypatch, call):
         call(model, safe=True)
 
 
-def test_the_limit_is_at_least_two_gib():
-    assert safe._half_of_memory() >= 2 << 30
+@pytest.mark.parametrize(("memory", "limit"), [(1 << 30, 2 << 30), (4 << 30, 2 << 30), (64 << 30, 32 << 30)])
+def test_the_limit_is_half_of_the_memory_and_at_least_two_gib(monkeypatch, memory, limit):
+    known = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": memory // 4096}
+    monkeypatch.setattr(os, "sysconf", known.__getitem__)
+    assert safe._half_of_memory() == limit
+
+
+def test_the_limit_of_a_system_that_does_not_tell_its_memory(monkeypatch):
+    monkeypatch.delattr(os, "sysconf")
+    assert safe._half_of_memory() == 2 << 30
 
 
 def test_a_module_beside_the_model_is_not_imported(model, monkeypatch):
