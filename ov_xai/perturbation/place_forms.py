@@ -91,8 +91,9 @@ def copied_apart(node: ov.Node, form: Affine, rest: Sequence[ov.Output], emit: E
     equal = form.offset is None and kept_indicator(form.layout, values, emit) is None
     if not equal or not (product or order is not None):
         return emit.copy(node, [values, *rest])[0]
-    wide = emit.unsqueeze(values, 0)
     if order is None:
-        return emit.squeeze(emit.copy(node, [wide, *rest])[0], 0)
+        return emit.squeeze(emit.copy(node, [emit.unsqueeze(values, 0), *rest])[0], 0)
     axes = [int(axis) for axis in order.reshape(-1)] or list(reversed(range(rank(values) or 0)))
-    return emit.squeeze(emit.transpose(wide, 0, *(axis + 1 for axis in axes)), 0)
+    # Two more axes: with one, tokens of a dynamic batch look like shuffled channels to OpenVINO, which then throws.
+    wide = emit.unsqueeze(values, 0, 1)
+    return emit.squeeze(emit.transpose(wide, 0, 1, *(axis + 2 for axis in axes)), 0, 1)
