@@ -71,6 +71,9 @@ class Levels:
     layout: Layout
 
 
+PlaceForm = Affine | Levels
+
+
 @dataclass(frozen=True)
 class Rows:
     """Space is gone: Y[p] = scale (K * values)[p] + offset, with K the mask's kernel while `smooth` is due.
@@ -114,6 +117,19 @@ class Stack:
 
 
 @dataclass(frozen=True)
+class HalfPooled:
+    """A form whose rows or columns are reduced, while the other axis of places waits for the same reduction.
+
+    Attributes:
+        whole: the form before any reduction.
+        kind: type of the op that reduces it.
+    """
+
+    whole: PlaceForm
+    kind: str
+
+
+@dataclass(frozen=True)
 class Tokens:
     """Rows in place: the tensor of the original model with the P masks along its axis of tokens.
 
@@ -144,8 +160,7 @@ class Refusal:
     node: str
 
 
-Form = Shared | Affine | Levels | Rows | Stack | Tokens | Batch
-PlaceForm = Affine | Levels
+Form = Shared | Affine | Levels | Rows | Stack | HalfPooled | Tokens | Batch
 
 
 def is_place_form(form: Form) -> bool:

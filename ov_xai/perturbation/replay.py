@@ -9,9 +9,21 @@ from ov_xai.analysis.demand import kept_positions
 from ov_xai.graph.view import GraphView, Port, is_weight, node_key, port, sizes
 from ov_xai.perturbation.batch import from_batch, on_batch
 from ov_xai.perturbation.context import ClassSubset, Context
-from ov_xai.perturbation.forms import Affine, Batch, Form, Refusal, Rows, Shared, Stack, Tokens, is_place_form
+from ov_xai.perturbation.forms import (
+    Affine,
+    Batch,
+    Form,
+    HalfPooled,
+    Refusal,
+    Rows,
+    Shared,
+    Stack,
+    Tokens,
+    is_place_form,
+)
 from ov_xai.perturbation.place_forms import kept_weights
 from ov_xai.perturbation.rules import RULES
+from ov_xai.perturbation.rules.pooling import second_half
 from ov_xai.perturbation.rules.sequence import on_tokens
 from ov_xai.perturbation.rules.stacking import on_stack
 from ov_xai.perturbation.tokens import as_rows
@@ -119,6 +131,8 @@ def _step(node: ov.Node, inputs: list[Form], ctx: Context) -> list[Form] | Refus
         inputs = [form for form in settled if not isinstance(form, Refusal)]
     if any(isinstance(form, Stack) for form in inputs):
         return on_stack(node, inputs, ctx)
+    if any(isinstance(form, HalfPooled) for form in inputs):
+        return second_half(node, inputs, ctx)
     result: list[Form] | Refusal = Refusal(f"no closed form for {kind}", node.get_friendly_name())
     if not batched:
         rule = RULES.get(kind)

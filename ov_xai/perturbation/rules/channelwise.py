@@ -3,7 +3,7 @@
     Affine:  a mean, sum or concatenation over channels is linear; so is joining the grid with kept tokens
     Levels:  act on every level
     Rows:    act on settled rows, along the physical channel axis
-A reduction over the places themselves is the collapse: see `pooling`.
+A reduction over the places themselves, or over one of their axes after the other, is the collapse: see `pooling`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ov_xai.perturbation.forms import (
     KEPT_WEIGHT,
     Affine,
     Form,
+    HalfPooled,
     Levels,
     Order,
     PlaceForm,
@@ -30,7 +31,7 @@ from ov_xai.perturbation.forms import (
 from ov_xai.perturbation.place_forms import broadcast_like, to_levels
 from ov_xai.perturbation.rows import lift, reordered, settle
 from ov_xai.perturbation.rules.attention import materialised
-from ov_xai.perturbation.rules.pooling import maximum, mean
+from ov_xai.perturbation.rules.pooling import reduced
 from ov_xai.perturbation.rules.stacking import stacked, stacks
 
 _LINEAR = frozenset({"ReduceMean", "ReduceSum"})
@@ -49,12 +50,11 @@ def reduction(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Re
     places = place_axes(form.layout)
     if not set(axes) & set(places):
         return _per_place(node, form, forms[1:], ctx)
+    if len(places) == 2 and len(axes) == 1:
+        return [HalfPooled(form, node.get_type_name())]
     if set(axes) != set(places):
         return Refusal("places are reduced in part, or together with channels", name)
-    kind = node.get_type_name()
-    if kind in _LINEAR:
-        return mean(form, ctx, name, total=kind == "ReduceSum")
-    return maximum(form, ctx, name) if kind == "ReduceMax" else Refusal(f"{kind} over places", name)
+    return reduced(form, node.get_type_name(), ctx, name)
 
 
 def channelwise(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refusal:

@@ -3,21 +3,26 @@
     mean  Affine:  Y[p] = 1/P sum_q G[p, q] slope[q] + mean(offset)
           Levels:  Y[p] = 1/P sum_l sum_{q: G[p, q] = g_l} (U_l - U_0)[q] + mean(U_0)
     max   Levels:  Y[p] = max(U_0, max_l max_{q: G[p, q] = g_l} U_l[q])     U_0 the same at every place
+    min   Y[p] = -max(-X[p])
+    L1    Y[p] = sum |X[p]|
 
-For `pixel` the inner sums have one term and cost nothing.
+For `pixel` the inner sums have one term and cost nothing. Rows may be pooled before columns, or the other way round:
+the pooling of the first axis is put off until the second follows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 
 import openvino as ov
 
 from ov_xai.analysis.axes import Layout, Role, batch_axis, factors, is_separable, place_axes
 from ov_xai.graph.emit import LOWEST
-from ov_xai.graph.view import sizes
-from ov_xai.perturbation.context import Context
-from ov_xai.perturbation.forms import Affine, Form, Levels, Order, PlaceForm, Refusal, Rows
+from ov_xai.graph.kinds import REDUCTIONS
+from ov_xai.graph.view import rank, sizes
+from ov_xai.perturbation.context import Context, constant_axes
+from ov_xai.perturbation.forms import Affine, Form, HalfPooled, Levels, Order, PlaceForm, Refusal, Rows
 from ov_xai.perturbation.place_forms import broadcast_like, kept_indicator, to_levels
 from ov_xai.perturbation.rows import reordered, reordered_offset
 from ov_xai.perturbation.tokens import expansion
@@ -144,6 +149,43 @@ def maximum(form: PlaceForm, ctx: Context, name: str) -> list[Form] | Refusal:
     behind, _ = as_rows(levels.background, form.layout, ctx, order, places_gone=True)
     parts.append(reordered_offset(behind, order, Order.FIRST, ctx.emit))
     return [Rows(reduce(emit.maximum, parts), Order.FIRST, channels)]
+
+
+def minimum(form: PlaceForm, ctx: Context, name: str) -> list[Form] | Refusal:
+    """Return the rows of a minimum over all places."""
+    emit, levels = ctx.emit, to_levels(form, ctx)
+    highest = maximum(_mapped(levels, lambda values: emit.multiply(values, emit.like(-1, values))), ctx, name)
+    if isinstance(highest, Refusal):
+        return highest
+    (rows,) = highest
+    assert isinstance(rows, Rows)
+    return [Rows(emit.multiply(rows.values, emit.like(-1, rows.values)), rows.order, rows.channels)]
+
+
+def _mapped(levels: Levels, function: Callable[[ov.Output], ov.Output]) -> Levels:
+    return Levels(tuple(map(function, levels.by_level)), function(levels.background), levels.layout)
+
+
+def reduced(form: PlaceForm, kind: str, ctx: Context, name: str) -> list[Form] | Refusal:
+    """Return the rows of a Reduce op over all places."""
+    if kind in ("ReduceMean", "ReduceSum"):
+        return mean(form, ctx, name, total=kind == "ReduceSum")
+    if kind == "ReduceL1":
+        return mean(_mapped(to_levels(form, ctx), ctx.emit.absolute), ctx, name, total=True)
+    if kind == "ReduceMax":
+        return maximum(form, ctx, name)
+    return minimum(form, ctx, name) if kind == "ReduceMin" else Refusal(f"{kind} over places", name)
+
+
+def second_half(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refusal:
+    """Finish a pooling that goes over one axis of places after the other."""
+    form, name, source = forms[0], node.get_friendly_name(), node.input_value(0)
+    axes = constant_axes(node, 1, rank(source) or 0) if node.get_type_name() in REDUCTIONS else None
+    alike = isinstance(form, HalfPooled) and node.get_type_name() == form.kind
+    if not alike or axes is None or set(axes) != set(place_axes(ctx.layout(source))):
+        return Refusal("places are reduced in part", name)
+    assert isinstance(form, HalfPooled)
+    return reduced(form.whole, form.kind, ctx, name)
 
 
 def shifted(values: ov.Output, dy: int, dx: int, ctx: Context) -> ov.Output:
