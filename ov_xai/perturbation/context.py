@@ -51,6 +51,7 @@ class Context:
         subset: the classes to compute; None for all.
         rounded: round activations where the model does.
         kept_tokens: the kept tokens of every tensor that also holds masked places, each by itself.
+        last_layer: key of the last node of the head with learned weights; None before the replay, or without one.
     """
 
     emit: Emitter
@@ -61,6 +62,7 @@ class Context:
     subset: ClassSubset | None = None
     rounded: bool = True
     kept_tokens: dict[Port, Tokens] = field(default_factory=dict)
+    last_layer: int | None = None
     _share_of_place: tuple[ov.Output, ov.Output] | None = field(default=None, init=False)
 
     def layout(self, output: ov.Output) -> Layout:

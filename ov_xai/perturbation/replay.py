@@ -6,6 +6,7 @@ import openvino as ov
 
 from ov_xai.analysis.axes import place_axes
 from ov_xai.analysis.demand import kept_positions
+from ov_xai.graph.kinds import LEARNED_OPS
 from ov_xai.graph.view import GraphView, Port, is_weight, node_key, port, sizes
 from ov_xai.perturbation.batch import from_batch, on_batch
 from ov_xai.perturbation.context import ClassSubset, Context
@@ -43,6 +44,8 @@ def replay(head: list[ov.Node], logits: ov.Output, ctx: Context) -> Rows | Refus
         Rows with one channel per class (per chosen class where the tail of the head could be restricted), or the
         refusal of the first op that has no rule.
     """
+    layers = [node_key(node) for node in head if node.get_type_name() in LEARNED_OPS]
+    ctx.last_layer = layers[-1] if layers else None
     forms: dict[Port, Form] = {port(ctx.target.output): _masked_target(ctx)}
     for node in head:
         inputs = [forms.get(port(source)) or _shared(source, ctx) for source in node.input_values()]

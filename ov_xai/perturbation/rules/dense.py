@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
+from math import prod
 
 import openvino as ov
 
@@ -23,6 +24,9 @@ from ov_xai.perturbation.place_forms import broadcast_like, copied_apart
 from ov_xai.perturbation.rows import full_channels, reordered
 from ov_xai.perturbation.rules.attention import product_of_two
 from ov_xai.perturbation.weights import gather_rows
+
+#: From so many elements on, a second copy of a hidden layer's weights matters: 16 MiB in FP32.
+LARGE = 2**22
 
 
 def matmul(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refusal:
@@ -125,6 +129,8 @@ def _dense_rows(
     if subset is not None and node_key(node) in subset.entries:
         return [_chosen_classes(form, weights, by_row, ctx)]
     total = (sizes(weights) or [])[0 if by_row else 1] or 1
+    if kernel is None and by_row and _is_large_hidden(node, weights, ctx):
+        form = reordered(form, Order.LAST, ctx)
     if form.order is Order.LAST:
         values = emit.matmul(form.values, weights, transpose_b=by_row)
         offset = None if form.offset is None else emit.matmul(form.offset, weights, transpose_b=by_row)
@@ -135,6 +141,15 @@ def _dense_rows(
     values = emit.convolution_1x1(form.values, kernel)
     offset = None if form.offset is None else emit.convolution_1x1(full_channels(form, ctx.emit), kernel)
     return [Rows(values, Order.FIRST, total, form.smooth, form.scale, offset)]
+
+
+def _is_large_hidden(node: ov.Node, weights: ov.Output, ctx: Context) -> bool:
+    """Return whether a layer is computed as the original one is, so that the CPU plugin packs its weights once.
+
+    With the bias and the activation that follow, both become the same kind of layer. A last layer is quicker as a
+    convolution, and mostly small.
+    """
+    return prod(extent or 1 for extent in sizes(weights) or []) >= LARGE and node_key(node) != ctx.last_layer
 
 
 def _chosen_classes(form: Rows, weights: ov.Output, by_row: bool, ctx: Context) -> Rows:
