@@ -1,4 +1,4 @@
-"""Channels that change their places behind attention."""
+"""Channels that are permuted, repeated or mixed behind attention."""
 
 from functools import cache
 
@@ -8,7 +8,7 @@ from openvino import opset13 as ops
 
 from ov_xai import InsertionRequest, Mask, Normalise, insert, read_manifest
 from tests.helpers import assert_maps_equal, output
-from tests.models import CLASSES, HEIGHT, WIDTH, dense, flat, ints, model_of, random_image
+from tests.models import CLASSES, HEIGHT, WIDTH, dense, flat, ints, model_of, random_image, weights
 from tests.reference.mosaic import literal_logits, maps_from_logits
 from tests.transformers import CHANNELS, PLACES, block, embedding, kept, norm, token
 
@@ -29,25 +29,26 @@ def reversed_by_slice(x):
     return ops.slice(x, ints(-1), ints(-(2**31)), ints(-1), ints(2))
 
 
-PERMUTATIONS = {
+CHANGES = {
     "reversed": gathered(*reversed(range(CHANNELS))),
     "repeated": gathered(0, 0, 1, 2, 3, 4, 5, 5),
     "reversed by slice": reversed_by_slice,
     "shuffled": shuffled,
+    "mixed by Einsum": lambda x: ops.einsum([x, weights(CHANNELS, CHANNELS)], "nld,kd->nlk"),
 }
 
 
 @cache
 def transformer(name):
-    """Return a model that permutes the channels of its tokens behind its only attention."""
+    """Return a model that changes the channels of its tokens behind its only attention."""
     image, patches = embedding(1)
     x = block(ops.concat([kept(patches, 1), patches], 1), TOKENS, 100)
-    x = PERMUTATIONS[name](norm(x, 5))
+    x = CHANGES[name](norm(x, 5))
     return model_of(image, dense(token(x, 0), CHANNELS, CLASSES))
 
 
 @pytest.mark.parametrize("mask", [mask.value for mask in Mask])
-@pytest.mark.parametrize("name", PERMUTATIONS)
+@pytest.mark.parametrize("name", CHANGES)
 def test_raw_maps_equal_the_literal_perturbation(name, mask):
     image = random_image()
     patched = insert(transformer(name), InsertionRequest(mask=mask, normalise=Normalise.NONE))
