@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -158,16 +158,18 @@ class Patched:
 def _checked(original: ov.Model, request: InsertionRequest, done: Patched) -> tuple[Patched, bool]:
     """Run the self-check; return what passes it, and whether the original outputs keep every bit.
 
-    Where a detector's outputs change because the branch reads its scores, they are read behind a product.
+    Where outputs change because the branch reads a tensor inside the model, it is read behind a product.
     """
     done = _with_checked_maps(original, request, done)
-    if not isinstance(done.plan, DetectorPlan) or done.plan.head is None or done.plan.apart:
-        return done, check_outputs(original, done.model)
-    with suppress(SelfCheckError):
-        if check_outputs(original, done.model):
-            return done, True
-    again = patch(original, request, ids=done.plan.ids, apart=True)
-    return again, check_outputs(original, again.model)
+    exact: bool | None = None
+    with suppress(SelfCheckError) if not done.plan.apart else nullcontext():
+        exact = check_outputs(original, done.model)
+    if exact or done.plan.apart:
+        return done, bool(exact)
+    again = patch(original, request, ids=_ids(done.plan), apart=True, rounded=_rounded(done.plan))
+    with suppress(SelfCheckError) if exact is False else nullcontext():
+        return again, check_outputs(original, again.model)
+    return done, False
 
 
 def _with_checked_maps(original: ov.Model, request: InsertionRequest, done: Patched) -> Patched:
@@ -185,6 +187,10 @@ def _with_checked_maps(original: ov.Model, request: InsertionRequest, done: Patc
     again = patch(original, request, rounded=False)
     check_maps(_probe(original, request, again.plan), again.anatomy, again.plan)
     return again
+
+
+def _ids(plan: Plan) -> LabelIds | None:
+    return plan.ids if isinstance(plan, DetectorPlan) else None
 
 
 def _rounded(plan: Plan) -> bool:
@@ -233,7 +239,7 @@ def patch(
         original: the model.
         request: what to insert.
         ids: how a detector counts its classes; None asks the model.
-        apart: read the scores of a detector behind a product.
+        apart: read the target, or the scores of a detector, behind a product.
         rounded: whether masked runs of a classifier may round activations.
 
     Raises:
@@ -267,9 +273,8 @@ def _cards(request: InsertionRequest) -> tuple[Card, ...]:
 
 def _probe(original: ov.Model, request: InsertionRequest, plan: Plan) -> ov.Model:
     """Return a patched copy with raw maps, for the self-check."""
-    ids = plan.ids if isinstance(plan, DetectorPlan) else None
     raw = replace(request, normalise=Normalise.NONE, feature_vector=False)
-    return patch(original, raw, ids=ids, rounded=_rounded(plan)).model
+    return patch(original, raw, ids=_ids(plan), rounded=_rounded(plan)).model
 
 
 def _branch(emit: Emitter, anatomy: Dissected, plan: Plan) -> Branch:

@@ -30,6 +30,8 @@ class BasePlan:
         normalise: u8 or f32 maps.
         top_k: number of classes with a map; None for all.
         feature_vector: also emit the spatial mean of the target.
+        apart: read the target of masks, or the scores of a detector, behind a product, so that the precision and the
+            fusions of the model stay as they are.
     """
 
     method: Method
@@ -37,6 +39,7 @@ class BasePlan:
     normalise: Normalise
     top_k: int | None
     feature_vector: bool
+    apart: bool
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,6 @@ class DetectorPlan(BasePlan):
         combine: how pyramid levels make one map.
         level: index of the level whose grid the maps have.
         compat: whose maps are reproduced.
-        apart: read the scores behind a product, so that the model's own precision and fusions stay as they are.
     """
 
     head: ClassHead | None
@@ -75,7 +77,6 @@ class DetectorPlan(BasePlan):
     combine: Combine
     level: int
     compat: Compat | None
-    apart: bool
 
 
 Plan: TypeAlias = ClassifierPlan | DetectorPlan
@@ -94,7 +95,7 @@ def make_plan(
         anatomy: the model, taken apart.
         request: what the caller wants.
         ids: how a detector counts its classes; None asks the model.
-        apart: read the scores of a detector behind a product.
+        apart: read the target, or the scores of a detector, behind a product.
         rounded: whether masked runs of a classifier may round activations.
 
     Raises:
@@ -103,7 +104,7 @@ def make_plan(
     """
     plan: Plan
     if isinstance(anatomy, Classifier):
-        plan = _classifier_plan(anatomy, request, rounded)
+        plan = _classifier_plan(anatomy, request, apart, rounded)
     else:
         plan = _detector_plan(anatomy, request, ids, apart)
     _check_classes(plan, request)
@@ -127,7 +128,7 @@ def _check_classes(plan: Plan, request: InsertionRequest) -> None:
         )
 
 
-def _classifier_plan(anatomy: Classifier, request: InsertionRequest, rounded: bool) -> ClassifierPlan:
+def _classifier_plan(anatomy: Classifier, request: InsertionRequest, apart: bool, rounded: bool) -> ClassifierPlan:
     method = request.method or Method.CLASS_WISE
     if method is Method.CLASS_PROBABILITY_MAP:
         raise ModelMismatchError(
@@ -140,6 +141,7 @@ def _classifier_plan(anatomy: Classifier, request: InsertionRequest, rounded: bo
         normalise=request.normalise,
         top_k=request.top_k,
         feature_vector=request.feature_vector,
+        apart=apart,
         mask=request.mask or _mask(anatomy),
         score=score,
         activation=_activation(anatomy, score),

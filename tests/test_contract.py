@@ -28,7 +28,19 @@ from ov_xai.graph.model_info import info_value, read_labels, write_labels
 from ov_xai.perturbation import masks
 from ov_xai.selfcheck import check_outputs
 from tests.helpers import F32, assert_levels_equal, assert_maps_equal, one_by_one, output, run
-from tests.models import CHANNELS, CLASSES, HEIGHT, WIDTH, classifier, dense, ints, model_of, random_image, weights
+from tests.models import (
+    CHANNELS,
+    CLASSES,
+    HEIGHT,
+    WIDTH,
+    backbone,
+    classifier,
+    dense,
+    ints,
+    model_of,
+    random_image,
+    weights,
+)
 from tests.reference.mosaic import target_values
 
 IMAGE_METHODS = [Method.ACTIVATION_MAP, Method.EIGEN_CAM]
@@ -337,6 +349,17 @@ def test_bf16_predictions_of_any_size_keep_every_bit(method, activation):
         for top_k in (None, 2) if method.class_wise else (None,):
             after = run(insert(model, method=method, top_k=top_k, feature_vector=True), [image], config)[0]
             assert before.tobytes() == after.tobytes()
+
+
+def test_bf16_predictions_keep_every_bit_where_the_target_is_inside_a_fusion():
+    image, features = backbone(channels=64)
+    mixed = ops.convolution(features, weights(64, 64, 1, 1, seed=4), [1, 1], [0, 0], [0, 0], [1, 1])
+    model = model_of(image, dense(ops.reduce_mean(ops.gelu(mixed, "erf"), ints(2, 3)), 64, CLASSES))
+    patched = insert(model, target_layer="target", mask="gaussian", normalise=Normalise.NONE)
+    config = {**F32, "INFERENCE_PRECISION_HINT": "bf16"}
+    images = [random_image()]
+    assert run(model, images, config)[0].tobytes() == run(patched, images, config)[0].tobytes()
+    assert read_manifest(patched).exact_outputs
 
 
 def test_bf16_predictions_keep_every_bit(stored):

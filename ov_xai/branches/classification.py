@@ -65,7 +65,7 @@ def _class_wise(emit: Emitter, anatomy: Classifier, plan: ClassifierPlan) -> tup
     scores, target = anatomy.scores, anatomy.target
     height, width = grid_extents(emit, anatomy)
     masks = MaskMatrix(emit, plan.mask, height, width, target.output.get_element_type())
-    ctx = Context(emit, anatomy.layouts, anatomy.demand, target, masks, rounded=plan.rounded)
+    ctx = Context(emit, anatomy.layouts, anatomy.demand, target, masks, rounded=plan.rounded, apart=plan.apart)
     head = head_nodes(anatomy.view, target.output, scores.logits)
     if plan.top_k is not None:
         ctx.subset = _choose_classes(emit, anatomy, plan, ctx, head)

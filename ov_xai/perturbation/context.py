@@ -13,9 +13,7 @@ from ov_xai.analysis.propagation import Layouts
 from ov_xai.graph.emit import Emitter
 from ov_xai.graph.kinds import ROUNDING_OPS
 from ov_xai.graph.view import Port, constant_ints, node_key, port, rank, sizes
-from ov_xai.perturbation.forms import (
-    Tokens,
-)
+from ov_xai.perturbation.forms import Tokens
 from ov_xai.perturbation.masks import MaskMatrix
 
 
@@ -50,6 +48,7 @@ class Context:
         masks: the mask matrix.
         subset: the classes to compute; None for all.
         rounded: round activations where the model does.
+        apart: read the target behind a product, so that the model's own precision and fusions stay as they are.
         kept_tokens: the kept tokens of every tensor that also holds masked places, each by itself.
         last_layer: key of the last node of the head with learned weights; None before the replay, or without one.
     """
@@ -61,9 +60,11 @@ class Context:
     masks: MaskMatrix
     subset: ClassSubset | None = None
     rounded: bool = True
+    apart: bool = False
     kept_tokens: dict[Port, Tokens] = field(default_factory=dict)
     last_layer: int | None = None
     _share_of_place: tuple[ov.Output, ov.Output] | None = field(default=None, init=False)
+    _tapped: ov.Output | None = field(default=None, init=False)
 
     def layout(self, output: ov.Output) -> Layout:
         """Return the layout of an original tensor; axes of a tensor apart from the image are unlabelled."""
@@ -85,6 +86,12 @@ class Context:
     def restricted(self, node: ov.Node) -> bool:
         """Return whether the outputs of this node hold the chosen classes only."""
         return self.subset is not None and node_key(node) in self.subset.nodes
+
+    def tapped(self) -> ov.Output:
+        """Return the target as the branch reads it."""
+        if self._tapped is None:
+            self._tapped = self.emit.times_one(self.target.output) if self.apart else self.target.output
+        return self._tapped
 
     def share_of_place(self) -> tuple[ov.Output, ov.Output]:
         """Return the factors 1/h and 1/w of 1/P, each of one element of the activations' type."""

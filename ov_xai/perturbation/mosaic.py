@@ -85,7 +85,7 @@ class _Body:
         self._emit: Emitter = ctx.emit
         self._inputs: dict[tuple[int, int], tuple[ov.Output, ov.Output]] = {}
         self.index = self._emit.parameter(ov.PartialShape([1, block]), ov.Type.i64)
-        self._target = self._input(ctx.target.output)
+        self._target = self._input(ctx.tapped())
 
     def parameters(self) -> list[ov.Node]:
         """Return the body's inputs."""

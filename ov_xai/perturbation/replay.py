@@ -62,8 +62,8 @@ def replay(head: list[ov.Node], logits: ov.Output, ctx: Context) -> Rows | Refus
 
 
 def _masked_target(ctx: Context) -> Affine:
-    values = ctx.target.output
-    if ctx.subset is not None and node_key(values.get_node()) in ctx.subset.entries:
+    values = ctx.tapped()
+    if ctx.subset is not None and node_key(ctx.target.output.get_node()) in ctx.subset.entries:
         values = _chosen_channels(values, ctx.subset, ctx)
     weights = kept_weights(ctx.target.layout, values, ctx.emit)
     if weights is None:
