@@ -10,7 +10,7 @@ import openvino as ov
 from ov_xai.analysis.detector import Detector
 from ov_xai.analysis.dissection import dissect
 from ov_xai.analysis.scores import Activation
-from ov_xai.cards import shipped_cards
+from ov_xai.cards import cards_with
 from ov_xai.errors import ModelMismatchError
 from ov_xai.graph.fit import require_fit
 from ov_xai.graph.io import read_model, source_digest
@@ -60,7 +60,7 @@ def ready_model(path: Path, request: InsertionRequest, choice: ClassChoice, *, s
 
 def _require_card(manifest: Manifest, request: InsertionRequest) -> None:
     """Refuse to patch anew without the card that a model was patched with: its maps could be those of other classes."""
-    known = {card.name for card in shipped_cards()} | {None if request.card is None else request.card.name}
+    known = {card.name for card in cards_with(request.card)}
     if manifest.card is not None and manifest.card not in known:
         raise ModelMismatchError(
             f"The model was patched with the card '{manifest.card}', which does not come with ov-xai, and has to be "
@@ -107,8 +107,7 @@ def _insert_for(path: Path, model: ov.Model, request: InsertionRequest, choice: 
     """
     if request.method is not None and not request.method.class_wise:
         return insert(path, request)
-    cards = shipped_cards() if request.card is None else (request.card, *shipped_cards())
-    anatomy = dissect(model, request, cards)
+    anatomy = dissect(model, request, cards_with(request.card))
     if isinstance(anatomy, Detector):
         return _insert_into_detector(path, anatomy, request)
     threshold = choice.for_model(model).least

@@ -12,28 +12,27 @@ from typing import Any, TypeAlias
 import openvino as ov
 
 from ov_xai.analysis.classifier import Classifier
-from ov_xai.analysis.demand import kept_count
 from ov_xai.analysis.detector import Detector
 from ov_xai.analysis.dissection import Dissected, dissect
-from ov_xai.analysis.scores import Activation
 from ov_xai.branches.branch import Branch
 from ov_xai.branches.classification import classifier_branch
 from ov_xai.branches.detection import detector_branch
-from ov_xai.cards import Card, shipped_cards
+from ov_xai.cards import cards_with
 from ov_xai.errors import ModelMismatchError, SelfCheckError, UnsupportedModelError
 from ov_xai.graph.emit import PREFIX, Emitter
 from ov_xai.graph.io import read_model, save_model, source_digest
-from ov_xai.graph.manifest import SCHEMA, Manifest, drop_manifest, read_manifest, write_manifest
+from ov_xai.graph.manifest import Manifest, drop_manifest, read_manifest, write_manifest
 from ov_xai.graph.model_info import replace_labels, restore_labels
 from ov_xai.graph.outputs import FEATURE_VECTOR, SALIENCY_CLASSES, SALIENCY_MAP, drop_outputs, has_output
 from ov_xai.graph.readout import Readout
+from ov_xai.graph.reason import reason_of
 from ov_xai.label_ids import LabelIds
-from ov_xai.methods.maps import RawMaps, normalised
+from ov_xai.methods.maps import normalised
 from ov_xai.plan import ClassifierPlan, DetectorPlan, Plan, make_plan, rounds
+from ov_xai.planned_manifest import planned_manifest
 from ov_xai.readout import find_readout
-from ov_xai.request import InsertionRequest, Normalise, Score, as_request
+from ov_xai.request import InsertionRequest, Normalise, as_request
 from ov_xai.selfcheck import check_maps, check_outputs
-from ov_xai.version import __version__
 
 Source: TypeAlias = str | os.PathLike[str] | ov.Model
 
@@ -128,7 +127,7 @@ def _trial_runs() -> Iterator[None]:
         yield
     except (RuntimeError, MemoryError) as error:
         raise UnsupportedModelError(
-            f"The model cannot be run on a random input, so the branch cannot be checked: {_end_of(error)}",
+            f"The model cannot be run on a random input, so the branch cannot be checked: {reason_of(error)}",
             remedy="A model of dynamic size may fit few sizes only: fix it first with `ov.Model.reshape`.",
         ) from error
 
@@ -247,7 +246,7 @@ def patch(
         ModelMismatchError: the request does not fit the model.
     """
     patched = original.clone()
-    anatomy = dissect(patched, request, _cards(request))
+    anatomy = dissect(patched, request, cards_with(request.card))
     with _trial_runs():
         plan = make_plan(anatomy, request, ids, apart, rounded)
     try:
@@ -257,18 +256,14 @@ def patch(
         patched.validate_nodes_and_infer_types()
     except RuntimeError as error:
         raise UnsupportedModelError(
-            f"OpenVINO does not accept the saliency branch: {_end_of(error)}",
+            f"OpenVINO does not accept the saliency branch: {reason_of(error)}",
             node=anatomy.target.name,
             remedy="Choose another layer with --target-layer, and please report the model.",
         ) from error
     if request.labels is not None:
         replace_labels(patched, request.labels)
-    write_manifest(patched, _manifest(anatomy, plan, branch.maps))
+    write_manifest(patched, planned_manifest(anatomy, plan, branch.maps))
     return Patched(patched, anatomy, plan)
-
-
-def _cards(request: InsertionRequest) -> tuple[Card, ...]:
-    return shipped_cards() if request.card is None else (request.card, *shipped_cards())
 
 
 def _probe(original: ov.Model, request: InsertionRequest, plan: Plan) -> ov.Model:
@@ -295,73 +290,7 @@ def _results(emit: Emitter, branch: Branch, plan: Plan) -> list[ov.Node]:
     return results
 
 
-def _end_of(error: Exception) -> str:
-    """Return the last words of what OpenVINO says, in one line: its messages begin with a trace."""
-    return " ".join(str(error).split())[-160:]
-
-
 def _require_manifest(model: ov.Model) -> Manifest:
     manifest = read_manifest(model)
     assert manifest is not None
     return manifest
-
-
-def _manifest(anatomy: Dissected, plan: Plan, raw: RawMaps) -> Manifest:
-    common = Manifest(
-        schema=SCHEMA,
-        ov_xai=__version__,
-        task="classification",
-        method=plan.method.value,
-        target=[anatomy.target.name],
-        kept_tokens=kept_count(anatomy.target.layout),
-        grid=[anatomy.target.grid.height, anatomy.target.grid.width],
-        mask=None,
-        score=None,
-        normalise=plan.normalise.value,
-        classes=plan.classes,
-        top_k=plan.top_k,
-        strategy=raw.strategy.value,
-        strategy_reason=raw.reason,
-        score_output=0,
-        activation=Activation.NONE.value,
-        exact_outputs=True,
-        source_sha256="",
-    )
-    if isinstance(anatomy, Classifier) and isinstance(plan, ClassifierPlan):
-        return _of_classifier(common, anatomy, plan)
-    assert isinstance(anatomy, Detector)
-    assert isinstance(plan, DetectorPlan)
-    return _of_detector(common, anatomy, plan)
-
-
-def _of_classifier(manifest: Manifest, anatomy: Classifier, plan: ClassifierPlan) -> Manifest:
-    class_wise = plan.method.class_wise
-    return replace(
-        manifest,
-        mask=plan.mask.value if class_wise else None,
-        score=plan.score.value if class_wise else None,
-        score_output=anatomy.scores.output,
-        activation=anatomy.scores.activation.value,
-        rounded=plan.rounded or not class_wise,
-        shared=[] if anatomy.collapse is None else list(anatomy.collapse.shared),
-    )
-
-
-def _of_detector(manifest: Manifest, anatomy: Detector, plan: DetectorPlan) -> Manifest:
-    card = None if anatomy.card is None else anatomy.card.name
-    by_label = () if plan.ids is None else plan.ids.by_label
-    unused = [label for label, column in enumerate(by_label) if column is None]
-    manifest = replace(manifest, task=anatomy.task.value, card=card, unused_classes=unused)
-    if plan.head is None:
-        return manifest
-    levels = [[level.grid.height, level.grid.width] for level in plan.head.levels]
-    return replace(
-        manifest,
-        target=sorted({level.table.output.get_node().get_friendly_name() for level in plan.head.levels}),
-        grid=levels[plan.level],
-        score=Score.LOGIT.value if plan.compat else Score.PROBABILITY.value,
-        levels=levels,
-        map_level=plan.level,
-        combine=plan.combine.value,
-        compat=None if plan.compat is None else plan.compat.value,
-    )

@@ -35,7 +35,7 @@ def check_perturbation(probe: ov.Model, anatomy: Classifier, plan: ClassifierPla
 
     Raises:
         SelfCheckError: they differ by more than `MAP_TOLERANCE` of a map's range.
-        UnsupportedModelError: the scores do not depend on the target's places.
+        UnsupportedModelError: the scores do not depend on the target's places, or are not finite.
     """
     if plan.method is not Method.RECIPRO_CAM:
         return
@@ -52,6 +52,12 @@ def check_perturbation(probe: ov.Model, anatomy: Classifier, plan: ClassifierPla
     for place in places:
         y, x = divmod(int(place), width)
         literal, size = head.scores(target, plan, y, x)
+        if not np.isfinite(literal).all():
+            raise UnsupportedModelError(
+                "The model gives scores that are not finite when only one place of the target is kept",
+                node=anatomy.target.name,
+                remedy="Where it gives NaN for photos as well, mend its weights; else use --method activation-map.",
+            )
         seen.append(literal)
         if classes is not None:
             literal, size = (np.take_along_axis(values, classes, 1) for values in (literal, size))
