@@ -15,8 +15,8 @@ PACKAGE = Path(ov_xai.__file__).parent
 #: Rooms in building order; a room imports itself and earlier ones only.
 ROOMS = (
     "errors version assets arguments cards request graph analysis perturbation methods label_ids plan branches "
-    "selfcheck readout planned_manifest insertion recall inspection runtime explaining folders metrics annotations evaluation "
-    "quantization checks public cli __main__"
+    "selfcheck readout planned_manifest insertion recall inspection runtime explaining folders metrics annotations "
+    "evaluation quantization checks public cli __main__"
 ).split()
 #: What a deployment needs knows nothing about how maps come into a model.
 RUNTIME_MAY_IMPORT = {"errors", "version", "assets", "arguments", "graph", "runtime"}
