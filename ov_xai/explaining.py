@@ -7,7 +7,7 @@ from pathlib import Path
 
 import openvino as ov
 
-from ov_xai.analysis.detector import Detector
+from ov_xai.analysis.detectors.detector import Detector
 from ov_xai.analysis.dissection import dissect
 from ov_xai.analysis.scores import Activation
 from ov_xai.cards import cards_with

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import openvino as ov
 
 from ov_xai.analysis.classifier import Classifier
-from ov_xai.analysis.detector import Detector
+from ov_xai.analysis.detectors.detector import Detector
 from ov_xai.analysis.dissection import Dissected, dissect
 from ov_xai.branches.branch import Branch
 from ov_xai.branches.classification import classifier_branch

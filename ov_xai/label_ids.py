@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from ov_xai.analysis.class_head import ClassHead
-from ov_xai.analysis.levels import feeds
+from ov_xai.analysis.detectors.class_head import ClassHead
+from ov_xai.analysis.detectors.levels import feeds
 from ov_xai.analysis.scores import Activation
 from ov_xai.graph.kinds import CONTROL_FLOW, DECISION_OPS, LEARNED_OPS
 from ov_xai.graph.trial import (

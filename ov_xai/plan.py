@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from ov_xai.analysis.attention import is_attention
-from ov_xai.analysis.class_head import ClassHead
 from ov_xai.analysis.classifier import Classifier
 from ov_xai.analysis.demand import kept_count
-from ov_xai.analysis.detector import Detector
+from ov_xai.analysis.detectors.class_head import ClassHead
+from ov_xai.analysis.detectors.detector import Detector
 from ov_xai.analysis.dissection import Dissected
 from ov_xai.analysis.scores import Activation
 from ov_xai.errors import ModelMismatchError, UnsupportedModelError

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ov_xai.analysis.classifier import Classifier
 from ov_xai.analysis.demand import kept_count
-from ov_xai.analysis.detector import Detector
+from ov_xai.analysis.detectors.detector import Detector
 from ov_xai.analysis.dissection import Dissected
 from ov_xai.analysis.scores import Activation
 from ov_xai.graph.manifest import SCHEMA, Manifest

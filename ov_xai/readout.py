@@ -10,11 +10,11 @@ import numpy.typing as npt
 import openvino as ov
 
 from ov_xai.analysis.axes import Role
-from ov_xai.analysis.box_columns import BOX_COLUMNS
-from ov_xai.analysis.class_head import ClassHead
-from ov_xai.analysis.detector import Detector
-from ov_xai.analysis.detector_task import DetectorTask
-from ov_xai.analysis.levels import feeds
+from ov_xai.analysis.detectors.box_columns import BOX_COLUMNS
+from ov_xai.analysis.detectors.class_head import ClassHead
+from ov_xai.analysis.detectors.detector import Detector
+from ov_xai.analysis.detectors.levels import feeds
+from ov_xai.analysis.detectors.task import DetectorTask
 from ov_xai.analysis.scores import Activation
 from ov_xai.graph.kinds import CONTROL_FLOW, DECISION_OPS
 from ov_xai.graph.model_info import read_labels

@@ -10,8 +10,8 @@ import openvino as ov
 
 from ov_xai.analysis.anatomy import find_surface
 from ov_xai.analysis.classifier import Classifier, dissect_classifier
-from ov_xai.analysis.detector import Detector, dissect_detector
-from ov_xai.analysis.feature_map import works_on_regions
+from ov_xai.analysis.detectors.detector import Detector, dissect_detector
+from ov_xai.analysis.detectors.feature_map import works_on_regions
 from ov_xai.analysis.scores import find_scores
 from ov_xai.cards import Card
 from ov_xai.errors import UnsupportedModelError

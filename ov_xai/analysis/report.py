@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ov_xai.analysis.candidates import Candidate
 from ov_xai.analysis.classifier import Classifier, candidates
-from ov_xai.analysis.detector import Detector
+from ov_xai.analysis.detectors.detector import Detector
 from ov_xai.analysis.dissection import Dissected
 from ov_xai.analysis.scores import output_names
 from ov_xai.graph.view import GraphView, node_key, shape_text

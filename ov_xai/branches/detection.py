@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import openvino as ov
 
-from ov_xai.analysis.detector import Detector
+from ov_xai.analysis.detectors.detector import Detector
 from ov_xai.branches.best import best_classes
 from ov_xai.branches.branch import Branch, maps_per_image, spatial_mean
 from ov_xai.graph.emit import Emitter

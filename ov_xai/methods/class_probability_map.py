@@ -16,7 +16,7 @@ from __future__ import annotations
 import openvino as ov
 
 from ov_xai.analysis.axes import place_axes
-from ov_xai.analysis.class_head import ClassHead, Level
+from ov_xai.analysis.detectors.class_head import ClassHead, Level
 from ov_xai.graph.emit import Emitter
 from ov_xai.request import Combine
 

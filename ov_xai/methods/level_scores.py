@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import openvino as ov
 
 from ov_xai.analysis.axes import Role
-from ov_xai.analysis.class_head import Level
+from ov_xai.analysis.detectors.class_head import Level
 from ov_xai.analysis.scores import Activation
 from ov_xai.graph.emit import Emitter
 from ov_xai.graph.view import Port, port, sizes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import openvino as ov
 
 from ov_xai.analysis.classifier import Classifier
-from ov_xai.analysis.detector import Detector
+from ov_xai.analysis.detectors.detector import Detector
 from ov_xai.analysis.dissection import Dissected
 from ov_xai.plan import ClassifierPlan, DetectorPlan, Plan
 from ov_xai.selfcheck.outputs import check_outputs

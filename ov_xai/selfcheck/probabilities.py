@@ -11,9 +11,9 @@ import numpy.typing as npt
 import openvino as ov
 
 from ov_xai.analysis.axes import Role
-from ov_xai.analysis.class_head import ClassHead, Level
+from ov_xai.analysis.detectors.class_head import ClassHead, Level
+from ov_xai.analysis.detectors.tables import Table
 from ov_xai.analysis.scores import Activation
-from ov_xai.analysis.tables import Table
 from ov_xai.errors import SelfCheckError
 from ov_xai.graph.outputs import SALIENCY_CLASSES, SALIENCY_MAP
 from ov_xai.graph.trial import EXACT, as_results, sample_inputs, twin

@@ -6,12 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ov_xai.analysis.axes import Grid
-from ov_xai.analysis.box_columns import BOX_COLUMNS, divided_by_anchors, without_boxes
-from ov_xai.analysis.class_head import ClassHead, Level
-from ov_xai.analysis.levels import feeds, finest_first, levels_of
-from ov_xai.analysis.propagation import Layouts
-from ov_xai.analysis.scores import Activation
-from ov_xai.analysis.tables import (
+from ov_xai.analysis.detectors.box_columns import BOX_COLUMNS, divided_by_anchors, without_boxes
+from ov_xai.analysis.detectors.class_head import ClassHead, Level
+from ov_xai.analysis.detectors.levels import feeds, finest_first, levels_of
+from ov_xai.analysis.detectors.tables import (
     Table,
     activated_tables,
     columns_made,
@@ -20,6 +18,8 @@ from ov_xai.analysis.tables import (
     reaches_an_end,
     replaces,
 )
+from ov_xai.analysis.propagation import Layouts
+from ov_xai.analysis.scores import Activation
 from ov_xai.graph.layers import constant_root, nearest_layers
 from ov_xai.graph.view import GraphView, node_key, port
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from ov_xai.analysis.axes import Factor, Grid, Role, place_axes, segment_size
-from ov_xai.analysis.class_head import Level
-from ov_xai.analysis.tables import Table
+from ov_xai.analysis.detectors.class_head import Level
+from ov_xai.analysis.detectors.tables import Table
 from ov_xai.graph.view import GraphView
 
 

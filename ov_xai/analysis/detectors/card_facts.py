@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ov_xai.analysis.box_columns import BOX_COLUMNS
-from ov_xai.analysis.class_head import ClassHead, Level
-from ov_xai.analysis.detector_task import DetectorTask
+from ov_xai.analysis.detectors.box_columns import BOX_COLUMNS
+from ov_xai.analysis.detectors.class_head import ClassHead, Level
+from ov_xai.analysis.detectors.task import DetectorTask
 from ov_xai.analysis.scores import Activation
 from ov_xai.cards import Card, Match
 from ov_xai.errors import CardError, UnsupportedModelError

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ov_xai.analysis.axes import Grid, Layout, Role, Segment, segment_size
+from ov_xai.analysis.detectors.tables import Table
 from ov_xai.analysis.scores import Activation
-from ov_xai.analysis.tables import Table
 
 
 @dataclass(frozen=True)

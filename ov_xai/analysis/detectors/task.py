@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from ov_xai.analysis.axes import is_spatial, place_axes
-from ov_xai.analysis.class_head import ClassHead
+from ov_xai.analysis.detectors.class_head import ClassHead
 from ov_xai.analysis.propagation import Layouts
 from ov_xai.analysis.scores import Activation
 from ov_xai.graph.kinds import DECISION_OPS

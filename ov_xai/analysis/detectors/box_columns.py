@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ov_xai.analysis.levels import levels_of
-from ov_xai.analysis.tables import Table
+from ov_xai.analysis.detectors.levels import levels_of
+from ov_xai.analysis.detectors.tables import Table
 
 #: Columns of a box: two corners, or a centre and a size.
 BOX_COLUMNS = 4

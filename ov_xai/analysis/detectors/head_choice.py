@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ov_xai.analysis.anatomy import Surface
-from ov_xai.analysis.box_columns import BOX_COLUMNS
-from ov_xai.analysis.card_facts import matches, settled, without_own_boxes
-from ov_xai.analysis.class_head import ClassHead
-from ov_xai.analysis.detector_task import DetectorTask, is_picture
-from ov_xai.analysis.feature_map import works_on_regions
-from ov_xai.analysis.head_search import class_heads
-from ov_xai.analysis.levels import feeds
+from ov_xai.analysis.detectors.box_columns import BOX_COLUMNS
+from ov_xai.analysis.detectors.card_facts import matches, settled, without_own_boxes
+from ov_xai.analysis.detectors.class_head import ClassHead
+from ov_xai.analysis.detectors.feature_map import works_on_regions
+from ov_xai.analysis.detectors.head_search import class_heads
+from ov_xai.analysis.detectors.levels import feeds
+from ov_xai.analysis.detectors.task import DetectorTask, is_picture
 from ov_xai.analysis.scores import Activation, named_output
 from ov_xai.cards import Card
 from ov_xai.errors import ModelMismatchError, UnsupportedModelError

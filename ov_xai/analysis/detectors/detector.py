@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from ov_xai.analysis.anatomy import Anatomy, Surface
 from ov_xai.analysis.candidates import Candidate
-from ov_xai.analysis.class_head import ClassHead
-from ov_xai.analysis.detector_task import DetectorTask
-from ov_xai.analysis.feature_map import feature_maps, last_common_map, named_map, works_on_regions
-from ov_xai.analysis.head_choice import scored_places
-from ov_xai.analysis.head_search import logit_head
+from ov_xai.analysis.detectors.class_head import ClassHead
+from ov_xai.analysis.detectors.feature_map import feature_maps, last_common_map, named_map, works_on_regions
+from ov_xai.analysis.detectors.head_choice import scored_places
+from ov_xai.analysis.detectors.head_search import logit_head
+from ov_xai.analysis.detectors.task import DetectorTask
 from ov_xai.analysis.scores import has_boxes, output_names
 from ov_xai.cards import Card
 from ov_xai.errors import UnsupportedModelError

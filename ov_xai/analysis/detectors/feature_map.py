@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ov_xai.analysis.anatomy import Surface
 from ov_xai.analysis.candidates import Candidate, candidate, is_learned
-from ov_xai.analysis.class_head import ClassHead
+from ov_xai.analysis.detectors.class_head import ClassHead
 from ov_xai.errors import ModelMismatchError, UnsupportedModelError
 from ov_xai.graph.kinds import CONTROL_FLOW, REGION_OPS
 from ov_xai.graph.layers import nearest_layers

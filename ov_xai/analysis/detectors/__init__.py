@@ -1,0 +1,1 @@
+"""Detectors and segmentation models: where their class scores stand."""
