@@ -30,8 +30,8 @@ class BasePlan:
         normalise: u8 or f32 maps.
         top_k: number of classes with a map; None for all.
         feature_vector: also emit the spatial mean of the target.
-        apart: read the target of masks, or the scores of a detector, behind a product, so that the precision and the
-            fusions of the model stay as they are.
+        apart: read the target of masks, and the scores that choose classes or make maps, behind a product, so that
+            the precision and the fusions of the model stay as they are.
     """
 
     method: Method

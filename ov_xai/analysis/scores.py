@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from enum import Enum
 from math import prod
 
+import numpy as np
 import openvino as ov
 
 from ov_xai.analysis.axes import has_places, vector_axis
 from ov_xai.analysis.propagation import Layouts
 from ov_xai.errors import ModelMismatchError
-from ov_xai.graph.kinds import DECISION_OPS, VIEW_OPS
+from ov_xai.graph.kinds import DECISION_OPS, ROUNDING_OPS, VIEW_OPS
 from ov_xai.graph.outputs import ADDED_OUTPUTS
-from ov_xai.graph.view import GraphView, is_float, node_key, port, sizes
+from ov_xai.graph.view import GraphView, constant_value, is_float, node_key, port, sizes
 
 
 class Activation(str, Enum):
@@ -140,15 +141,30 @@ def _lists_several(view: GraphView, source: ov.Output, classes: int) -> bool:
 
 
 def _strip_activation(source: ov.Output) -> tuple[ov.Output, ov.Output | None, Activation]:
-    """Walk back through views and one activation; return (logits, activated, activation)."""
+    """Walk back through one activation, and what does not change it; return (logits, activated, activation)."""
     current = source
-    while current.get_node().get_type_name() in VIEW_OPS:
-        current = current.get_node().input_value(0)
+    while (before := _unchanged(current.get_node())) is not None:
+        current = before
     kind = current.get_node().get_type_name()
     activation = _ACTIVATIONS.get(kind)
     if activation is None:
         return source, None, Activation.NONE
     return current.get_node().input_value(0), source, activation
+
+
+def _unchanged(node: ov.Node) -> ov.Output | None:
+    """Return what a node gives on as it is, rounded at most: x * 1 and x + 0 are ends of Paddle models."""
+    kind = node.get_type_name()
+    if kind in VIEW_OPS | ROUNDING_OPS | {"Convert"}:
+        return node.input_value(0)
+    neutral = {"Multiply": 1, "Add": 0}.get(kind)
+    if neutral is None:
+        return None
+    for index in (0, 1):
+        constant = constant_value(node.input_value(1 - index))
+        if constant is not None and np.all(constant == neutral):
+            return node.input_value(index)
+    return None
 
 
 def _deepest(view: GraphView, candidates: list[Scores]) -> list[Scores]:

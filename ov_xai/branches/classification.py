@@ -98,7 +98,7 @@ def _choose_classes(
     scores = anatomy.scores
     # Of logits and their activation, the one that is an output: a new reader of the other could change its precision.
     best = scores.activated if scores.activated is not None else scores.logits
-    flat = emit.reshape(best, -1, scores.classes)
+    flat = emit.reshape(emit.times_one(best) if plan.apart else best, -1, scores.classes)
     indices = best_classes(emit, flat, plan.top_k or 1)
     affected = {node_key(node) for node in head} | {node_key(anatomy.target.output.get_node())}
     separable = plan.activation is not Activation.SOFTMAX and plan.score is not Score.CONTRAST

@@ -108,17 +108,35 @@ class Emitter:
         return self.gather(self.shape_of(x), self.ints(*axes), 0)
 
     def extents_apart(self, x: ov.Output, *axes: int) -> ov.Output:
-        """Return dynamic extents of a tensor of the original model without being seen as its reader.
+        """Return extents of a tensor of the original model, as an i64 vector, without being seen as its reader.
+
+        Dynamic ones are counted. Where the extent of a dynamic axis is read as such, OpenVINO reads it off the first
+        tensor that has this axis, and what fused with the layer that makes that one does so no more.
+        """
+        extents = sizes(x) or []
+        known = [extents[axis] for axis in axes]
+        if None not in known:
+            return self.ints(*(extent or 0 for extent in known))
+        parts = [
+            self._counted(x, axis) if extent is None else self.ints(extent)
+            for axis, extent in zip(axes, known, strict=True)
+        ]
+        return parts[0] if len(parts) == 1 else self.concat(parts, 0)
+
+    def _counted(self, x: ov.Output, axis: int) -> ov.Output:
+        """Return the number of positions along an axis, i64 [1].
 
         At BF16 and FP16 the CPU plugin keeps everything between the last product and an output in FP32, shapes
         included: read behind a product with one, they do not change the precision of the tensor.
         """
-        extents = sizes(x) or []
-        if all(extents[axis] is not None for axis in axes):
-            return self.extents(x, *axes)
-        for axis in set(range(len(extents))) - set(axes):
-            x = self.slice(x, 0, 1, axis)
-        return self.extents(self.times_one(x), *axes)
+        depth = len(x.get_partial_shape())
+        for other in set(range(depth)) - {axis}:
+            x = self.slice(x, 0, 1, other)
+        return self.reduce_sum(self.reshape(self._ones(self.times_one(x)), -1), 0, keep=True)
+
+    def _ones(self, x: ov.Output) -> ov.Output:
+        """Return an i64 tensor of ones of the shape of another, whatever that holds."""
+        return self.add(self.convert(self.less(x, x), ov.Type.i64), self.ints(1))
 
     def times_one(self, x: ov.Output) -> ov.Output:
         """Return the same tensor behind a product."""
@@ -166,9 +184,18 @@ class Emitter:
         rest: list[int | ov.Output] = [
             extent if extent is not None else self.extents(x, axis + 2) for axis, extent in enumerate(extents[2:])
         ]
-        images = self.range(self.squeeze(self.extents(x, 0), 0))
-        start = self.multiply(self.unsqueeze(images, 1), self.extents(x, 1))
+        start = self.multiply(self._image_numbers(indices), self.extents(x, 1))
         return self.gather(self.reshape(x, -1, *rest), self.add(indices, start), 0)
+
+    def _image_numbers(self, indices: ov.Output) -> ov.Output:
+        """Return 0, 1, ... N - 1 as i64 [N, 1], for indices [N, T].
+
+        Of a dynamic batch they are counted, as its size would be; see `extents_apart`.
+        """
+        images = (sizes(indices) or [None])[0]
+        if images is not None:
+            return self.unsqueeze(self.range(self.int_scalar(images)), 1)
+        return self._emit(ops.cum_sum, self._ones(self.slice(indices, 0, 1, 1)), self.int_scalar(0), exclusive=True)
 
     def slice(self, x: ov.Output, start: int, stop: int, axis: int) -> ov.Output:
         return self._emit(ops.slice, x, self.ints(start), self.ints(stop), self.ints(1), self.ints(axis))

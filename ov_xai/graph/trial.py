@@ -82,8 +82,14 @@ def bypass(output: ov.Output) -> None:
 
 
 def as_results(outputs: Sequence[ov.Output]) -> list[ov.Node]:
-    """Return a new Result for each tensor."""
-    return [ov.opset13.result(output) for output in outputs]
+    """Return a new Result for each tensor, halves as singles: they would be rounded on leaving."""
+    return [ov.opset13.result(_single(output)) for output in outputs]
+
+
+def _single(output: ov.Output) -> ov.Output:
+    if output.get_element_type() != ov.Type.f16:
+        return output
+    return ov.opset13.convert(output, "f32").output(0)
 
 
 def reachable_parameters(results: list[ov.Node]) -> list[ov.Node]:
