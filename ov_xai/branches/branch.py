@@ -63,4 +63,4 @@ def grid_extents(emit: Emitter, anatomy: Anatomy) -> tuple[ov.Output, ov.Output]
             node=target.name,
             remedy="Fix the image size before patching (`ov.Model.reshape`), or choose another --target-layer.",
         )
-    return emit.extents_apart(target.output, axes[0]), emit.extents_apart(target.output, axes[1])
+    return emit.extents(target.output, axes[0]), emit.extents(target.output, axes[1])

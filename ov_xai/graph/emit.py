@@ -104,23 +104,15 @@ class Emitter:
         return self._emit(ops.shape_of, x, output_type="i64")
 
     def extents(self, x: ov.Output, *axes: int) -> ov.Output:
-        """Return the extents of these axes as an i64 vector; folded at compile time when static."""
-        return self.gather(self.shape_of(x), self.ints(*axes), 0)
+        """Return the extents of these axes as an i64 vector.
 
-    def extents_apart(self, x: ov.Output, *axes: int) -> ov.Output:
-        """Return extents of a tensor of the original model, as an i64 vector, without being seen as its reader.
-
-        Dynamic ones are counted. Where the extent of a dynamic axis is read as such, OpenVINO reads it off the first
-        tensor that has this axis, and what fused with the layer that makes that one does so no more.
+        Of a static tensor they are folded when compiled, and follow when the model is reshaped before that. Of any
+        other they are counted: where the extent of a dynamic axis is read as such, OpenVINO reads it off the first
+        tensor of the model that has this axis, and what fused with the layer that makes that one does so no more.
         """
-        extents = sizes(x) or []
-        known = [extents[axis] for axis in axes]
-        if None not in known:
-            return self.ints(*(extent or 0 for extent in known))
-        parts = [
-            self._counted(x, axis) if extent is None else self.ints(extent)
-            for axis, extent in zip(axes, known, strict=True)
-        ]
+        if None not in (sizes(x) or [None]):
+            return self.gather(self.shape_of(x), self.ints(*axes), 0)
+        parts = [self._counted(x, axis) for axis in axes]
         return parts[0] if len(parts) == 1 else self.concat(parts, 0)
 
     def _counted(self, x: ov.Output, axis: int) -> ov.Output:
@@ -184,13 +176,14 @@ class Emitter:
         rest: list[int | ov.Output] = [
             extent if extent is not None else self.extents(x, axis + 2) for axis, extent in enumerate(extents[2:])
         ]
-        start = self.multiply(self._image_numbers(indices), self.extents(x, 1))
+        rows = self.extents(x, 1) if extents[1] is None else self.ints(extents[1])
+        start = self.multiply(self._image_numbers(indices), rows)
         return self.gather(self.reshape(x, -1, *rest), self.add(indices, start), 0)
 
     def _image_numbers(self, indices: ov.Output) -> ov.Output:
         """Return 0, 1, ... N - 1 as i64 [N, 1], for indices [N, T].
 
-        Of a dynamic batch they are counted, as its size would be; see `extents_apart`.
+        Of a dynamic batch they are counted, as its size would be; see `extents`.
         """
         images = (sizes(indices) or [None])[0]
         if images is not None:

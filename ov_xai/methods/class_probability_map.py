@@ -67,4 +67,4 @@ def _extents(emit: Emitter, level: Level) -> ov.Output:
     grid = level.grid
     if grid.height is not None and grid.width is not None:
         return emit.ints(grid.height, grid.width)
-    return emit.extents_apart(level.table.output, *place_axes(level.layout))
+    return emit.extents(level.table.output, *place_axes(level.layout))

@@ -17,7 +17,6 @@ from __future__ import annotations
 import openvino as ov
 
 from ov_xai.analysis.scores import Activation
-from ov_xai.graph.emit import Emitter
 from ov_xai.graph.view import Port, is_weight, port
 from ov_xai.methods.maps import RawMaps
 from ov_xai.methods.recipro_cam import as_maps, perturbed_rows
@@ -55,19 +54,17 @@ def contrast(
     moved = emit.subtract(as_maps(settle(rows, ctx), ctx), blank)
     if activation is Activation.SOFTMAX:
         prediction = emit.softmax(emit.reshape(logits, -1, classes), 1) if probabilities is None else probabilities
-        moved = emit.subtract(moved, _expected(emit, moved, emit.reshape(prediction, -1, 1, classes)))
+        moved = emit.subtract(moved, _expected(moved, emit.reshape(prediction, -1, 1, classes), ctx))
     values = emit.relu(moved)
     if ctx.subset is not None:
         values = emit.gather_per_image(values, ctx.subset.indices)
     return RawMaps(values, strategy, reason)
 
 
-def _expected(emit: Emitter, moved: ov.Output, prediction: ov.Output) -> ov.Output:
+def _expected(moved: ov.Output, prediction: ov.Output, ctx: Context) -> ov.Output:
     """Return the mean over classes [N, 1, h, w] of [N, K, h, w], weighted by a prediction [N, 1, K]."""
-    extents = emit.extents(moved, 2, 3)
-    flat = emit.reshape(moved, 0, 0, -1)
-    mean = emit.matmul(prediction, flat)  # (N, 1, h w)
-    return emit.reshape(mean, 0, 0, emit.gather(extents, emit.ints(0), 0), emit.gather(extents, emit.ints(1), 0))
+    mean = ctx.emit.matmul(prediction, ctx.emit.reshape(moved, 0, 0, -1))  # (N, 1, h w)
+    return ctx.emit.reshape(mean, 0, 0, ctx.masks.height, ctx.masks.width)
 
 
 def _blank_logits(head: list[ov.Node], logits: ov.Output, ctx: Context) -> ov.Output:
@@ -90,4 +87,4 @@ def _blank_target(ctx: Context) -> ov.Output:
     if kept is not None:
         return emit.multiply(target, kept)
     # Of a known shape it is a constant, and so are the logits of most heads.
-    return emit.broadcast(emit.like(0, target), emit.extents_apart(target, *range(len(ctx.target.layout))))
+    return emit.broadcast(emit.like(0, target), emit.extents(target, *range(len(ctx.target.layout))))

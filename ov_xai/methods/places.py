@@ -38,7 +38,8 @@ def _grid_alone(emit: Emitter, target: Candidate, values: ov.Output) -> ov.Outpu
 
 def mean_over_channels(emit: Emitter, matrix: ov.Output) -> ov.Output:
     """Return the mean of [N, P, C] over its channels, [N, P]."""
-    channels = emit.extents(matrix, 2)
+    known = (sizes(matrix) or [])[2]
+    channels = emit.extents(matrix, 2) if known is None else emit.ints(known)
     return emit.squeeze(emit.matmul(matrix, _column(emit, emit.inverse(channels, matrix), channels)), 2)
 
 

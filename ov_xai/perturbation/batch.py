@@ -118,6 +118,6 @@ def from_batch(form: Batch, original: ov.Output, ctx: Context) -> Rows | Refusal
     if axis is None or (batch is not None and axis < batch):
         return Refusal("the scores are not one vector per image", original.get_node().get_friendly_name())
     emit, channels = ctx.emit, (sizes(original) or [])[axis] or 1
-    images = emit.extents_apart(ctx.target.output, batch_axis(ctx.target.layout) or 0)
+    images = emit.extents(ctx.target.output, batch_axis(ctx.target.layout) or 0)
     places = emit.multiply(ctx.masks.height, ctx.masks.width)
     return Rows(emit.reshape(form.values, images, places, channels), Order.LAST, channels)

@@ -18,7 +18,7 @@ def broadcast_like(values: ov.Output, like: ov.Output, emit: Emitter) -> ov.Outp
     """Return `values` broadcast to the shape of `like`."""
     if sizes(values) == sizes(like) and None not in (sizes(values) or [None]):
         return values
-    return emit.broadcast(values, emit.shape_of(like))
+    return emit.broadcast(values, emit.extents(like, *range(rank(like) or 0)))
 
 
 def kept_indicator(layout: Layout, like: ov.Output, emit: Emitter) -> ov.Output | None:
