@@ -14,6 +14,7 @@ from ov_xai.analysis.dissection import Dissected
 from ov_xai.analysis.scores import Activation
 from ov_xai.errors import ModelMismatchError, UnsupportedModelError
 from ov_xai.graph.kinds import ROUNDING_OPS
+from ov_xai.graph.layers import has_integer_weights
 from ov_xai.graph.model_info import info_value, is_true
 from ov_xai.label_ids import LabelIds, find_label_ids
 from ov_xai.perturbation.replay import head_nodes
@@ -160,9 +161,12 @@ def _attended(anatomy: Classifier) -> bool:
 
 
 def rounds(anatomy: Classifier) -> bool:
-    """Return whether activations are rounded between the target and the scores."""
+    """Return whether activations are rounded between the target and the scores.
+
+    So they are where the model says so, and by the plugin where they meet weights of 8 bits.
+    """
     head = head_nodes(anatomy.view, anatomy.target.output, anatomy.scores.logits)
-    return any(node.get_type_name() in ROUNDING_OPS for node in head)
+    return any(node.get_type_name() in ROUNDING_OPS or has_integer_weights(node) for node in head)
 
 
 def _activation(anatomy: Classifier, score: Score) -> Activation:

@@ -362,6 +362,29 @@ def test_bf16_predictions_keep_every_bit_where_the_target_is_inside_a_fusion():
     assert read_manifest(patched).exact_outputs
 
 
+def with_biases(*extents):
+    """Return a classifier whose convolutions have biases, which the CPU plugin fuses with them."""
+    image = ops.parameter([extents[0], 3, *extents[1:]], np.float32, name="image")
+    image.output(0).set_names({"image"})
+    x = image
+    for index, channels in enumerate((3, 64)):
+        mixed = ops.convolution(x, weights(64, channels, 3, 3, seed=index), [2, 2], [1, 1], [1, 1], [1, 1])
+        x = ops.relu(ops.add(mixed, weights(1, 64, 1, 1, seed=index + 7)))
+    return model_of(image, dense(ops.reduce_mean(x, ints(2, 3)), 64, CLASSES), "softmax")
+
+
+@pytest.mark.parametrize("options", [{}, {"top_k": 2}, {"score": "contrast"}, {"method": "eigen-cam"}], ids=str)
+@pytest.mark.parametrize("extents", [(-1, 24, 16), (1, -1, -1), (-1, -1, -1)], ids=str)
+def test_bf16_predictions_of_dynamic_models_keep_every_bit(extents, options):
+    model, images = with_biases(*extents), [random_image(1, 24, 16)]
+    config = {**F32, "INFERENCE_PRECISION_HINT": "bf16"}
+    patched = insert(model, normalise=Normalise.NONE, **options)
+    assert run(model, images, config)[0].tobytes() == run(patched, images, config)[0].tobytes()
+    assert_maps_equal(
+        output(patched, images), output(insert(with_biases(1, 24, 16), normalise=Normalise.NONE, **options), images)
+    )
+
+
 def test_bf16_predictions_keep_every_bit(stored):
     """The CPU plugin chooses precisions by what follows a tensor; see `ov_xai.methods.places`."""
     image = random_image()

@@ -24,3 +24,11 @@ def constant_root(output: ov.Output) -> ov.Node | None:
             return None
         node = node.input_value(0).get_node()
     return node
+
+
+def has_integer_weights(node: ov.Node) -> bool:
+    """Return whether a node is a layer whose weights are stored as integers."""
+    if node.get_type_name() not in LEARNED_OPS:
+        return False
+    root = constant_root(node.input_value(1))
+    return root is not None and root.get_element_type().is_integral()

@@ -21,6 +21,8 @@ MAP_TOLERANCE = 1e-4
 #: Rounding of FP32 logits, as a part of a logit and of the largest of them: the branch sums in another order than the
 #: head, and among hundreds of tokens one place moves the logits by little more.
 OWN_ROUNDING, LARGEST_ROUNDING = 4e-6, 1e-6
+#: The same, of the largest logit, of models in half precision: so are constants of their branch, such as 1/P.
+HALF_ROUNDING = 2**-10
 #: Places whose literal perturbation is computed.
 SAMPLED_PLACES = 6
 
@@ -62,7 +64,8 @@ def check_perturbation(probe: ov.Model, anatomy: Classifier, plan: ClassifierPla
         if classes is not None:
             literal, size = (np.take_along_axis(values, classes, 1) for values in (literal, size))
         gap = np.abs(maps[:, :, y, x] - literal)
-        allowed = MAP_TOLERANCE * span + OWN_ROUNDING * size + LARGEST_ROUNDING * size.max()
+        largest = HALF_ROUNDING if target.dtype == np.float16 else LARGEST_ROUNDING
+        allowed = MAP_TOLERANCE * span + OWN_ROUNDING * size + largest * size.max()
         if not np.all(gap <= allowed):
             worst = float(np.max(gap / np.maximum(span, 1e-12)))
             raise SelfCheckError(
