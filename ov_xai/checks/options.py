@@ -25,8 +25,8 @@ class CheckOptions:
         device: OpenVINO device name.
         annotations: boxes of objects in `data`, for the pointing games; see `read_annotations`.
         images: at most so many images of `data` are looked at, those of the quality excepted.
-        max_latency: largest ratio of latencies, patched / plain; None for `MAX_LATENCY`.
-        max_memory: largest ratio of peak memory, patched / plain; None for `MAX_MEMORY`.
+        max_latency: largest ratio of latencies, patched / plain; None for `MAX_LATENCY`, or a millisecond more.
+        max_memory: largest ratio of peak memory, patched / plain; None for `MAX_MEMORY`, or 64 MiB more.
         safe: try models given by path in a process of their own first; see `insert`.
     """
 

@@ -46,8 +46,15 @@ class CodesType(click.ParamType[Any]):
     "--write-baseline", type=click.Path(path_type=Path), metavar="FILE", help="Write the figures when all checks pass."
 )
 @click.option("--annotations", type=click.Path(path_type=Path), metavar="FILE|DIR", help="Boxes, for the baseline.")
-@click.option("--max-latency", type=float, metavar="RATIO", help="Largest patched / plain latency.  [default: 2.5]")
-@click.option("--max-memory", type=float, metavar="RATIO", help="Largest patched / plain peak memory.  [default: 2.0]")
+@click.option(
+    "--max-latency", type=float, metavar="RATIO", help="Largest patched / plain latency.  [default: 2.5, or 1 ms more]"
+)
+@click.option(
+    "--max-memory",
+    type=float,
+    metavar="RATIO",
+    help="Largest patched / plain peak memory.  [default: 2.0, or 64 MiB more]",
+)
 @click.option("--device", default="CPU", show_default=True, help="OpenVINO device.")
 @click.option("--only", type=CodesType(), default=(), metavar="CODE,...", help="Run these checks or groups only.")
 @click.option("--skip", type=CodesType(), default=(), metavar="CODE,...", help="Leave out these checks or groups.")
