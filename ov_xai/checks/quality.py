@@ -11,7 +11,7 @@ from ov_xai.checks.baseline import SCHEMA, Baseline, Figure, worse
 from ov_xai.checks.coded import Check
 from ov_xai.checks.subject import Subject
 from ov_xai.checks.verdict import Finding, NotApplicableError, failed, passed
-from ov_xai.errors import InputError
+from ov_xai.errors import InputError, ModelMismatchError, UnsupportedModelError
 from ov_xai.evaluation import METRICS, evaluate
 from ov_xai.evaluation.method_names import MODEL
 from ov_xai.evaluation.metric_names import POINTING_GAME
@@ -27,7 +27,10 @@ def _no_worse(subject: Subject) -> Finding:
     old = subject.baseline
     if old is None:
         raise NotApplicableError("no baseline; give --data and --baseline")
-    new = measured(subject)
+    try:
+        new = measured(subject)
+    except (ModelMismatchError, UnsupportedModelError) as error:
+        return failed(f"the maps cannot be measured: {error}")
     if old.images_sha256 != new.images_sha256:
         return failed(
             f"the baseline holds figures of {old.images} other images (these are {new.images}); measure both on the "

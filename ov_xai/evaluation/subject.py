@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 
-from ov_xai.errors import UnsupportedModelError
+from ov_xai.errors import ModelMismatchError, UnsupportedModelError
 from ov_xai.evaluation.network import Array, Images, Predictor, Read
 from ov_xai.graph.io import read_model
 from ov_xai.graph.manifest import Manifest, read_manifest
@@ -81,7 +81,7 @@ def open_subject(
     Raises:
         ModelReadError: the file cannot be read.
         UnsupportedModelError: the model cannot be patched.
-        ModelMismatchError: the labels do not match the class count.
+        ModelMismatchError: the labels do not match the class count, or the manifest tells of other outputs.
         DeviceError: the device is unknown or cannot run the model.
     """
     source = model.clone() if isinstance(model, ov.Model) else read_model(model, safe=safe)
@@ -92,11 +92,32 @@ def open_subject(
     manifest = read_manifest(shown)
     if manifest is None:
         raise UnsupportedModelError("The model carries no manifest", remedy="Patch the original model again.")
+    _require_outputs(plain, manifest)
     session = Session(shown, device, labels=labels, overrides=overrides, requests=1, config=EXACT)
     read = _reader(plain, manifest)
     images = batch if manifest.task == _CLASSIFICATION else 1
     predict = None if read is None else Predictor(plain, session.preprocessing, read, device, images)
     return Subject(name, plain, shown, patched, manifest, session, predict, device)
+
+
+def _require_outputs(plain: ov.Model, manifest: Manifest) -> None:
+    """Refuse a model without the outputs that its manifest tells of.
+
+    Raises:
+        ModelMismatchError: it has not.
+    """
+    readout, named = manifest.readout, []
+    if manifest.task == _CLASSIFICATION:
+        named = [manifest.score_output]
+    elif isinstance(readout, Readout):
+        columns = (*readout.scores, readout.boxes, readout.labels, readout.objectness)
+        named = [item.output for item in columns if item is not None]
+    count = len(plain.outputs)
+    if max(named, default=-1) >= count:
+        raise ModelMismatchError(
+            f"The manifest tells of output {max(named)}, counted from 0, but the model without its saliency branch has "
+            f"{count} outputs. Outputs of its own must not be named under ov_xai/: patch the original model again."
+        )
 
 
 def _reader(plain: ov.Model, manifest: Manifest) -> Read | None:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import cv2
 import numpy as np
+import openvino as ov
 import pytest
 
 from ov_xai import InputError, MissingExtraError, OutputError, RequestError, check, insert, save
@@ -189,6 +190,16 @@ def test_without_what_measures_them_nothing_is_passed(paths, figures, tmp_path, 
     assert "ov-xai[evaluate]" in finding
     with pytest.raises(MissingExtraError):
         write(paths, tmp_path / "again.json")
+
+
+def test_a_model_without_outputs_of_its_own_fails(paths, tmp_path):
+    assert write(paths, tmp_path / "baseline.json").ok
+    model = ov.Core().read_model(paths[1])
+    model.get_results()[0].set_friendly_name("ov_xai/mine")
+    save(model, tmp_path / "other.xml")
+    found, finding = outcome((paths[0], tmp_path / "other.xml", paths[2]), tmp_path / "baseline.json")
+    assert found is Outcome.FAILED
+    assert "tells of output 0, counted from 0, but the model without its saliency branch has 0 outputs" in finding
 
 
 def test_figures_are_measured_once(paths, figures, tmp_path, monkeypatch):
