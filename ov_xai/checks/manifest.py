@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from ov_xai.checks.coded import Check
+from ov_xai.checks.reinsertion import is_shipped
 from ov_xai.checks.subject import Subject
 from ov_xai.checks.verdict import Finding, NotApplicableError, failed, judged, passed
-from ov_xai.errors import ModelReadError
+from ov_xai.errors import ModelReadError, SelfCheckError, UnsupportedModelError
 from ov_xai.graph.io import source_digest
 from ov_xai.graph.manifest import Manifest, read_manifest
 from ov_xai.graph.view import GraphView, sizes
+from ov_xai.insertion import patch
 from ov_xai.request import Method
+from ov_xai.selfcheck import check_outputs
+from ov_xai.version import __version__
 
 
 def _is_readable(subject: Subject) -> Finding:
@@ -27,15 +31,17 @@ def _is_readable(subject: Subject) -> Finding:
 
 def _describes_the_graph(subject: Subject) -> Finding:
     manifest = subject.manifest
-    problems = [
-        *_missing_targets(subject, manifest),
-        *_other_grid(subject, manifest),
-        *_other_class_count(subject, manifest),
-    ]
+    problems = [*_missing_targets(subject, manifest), *_other_grid(subject, manifest)]
     if problems:
         return failed("; ".join(problems))
+    problems = [*map(str, subject.again.differences), *_needless_tolerance(subject, manifest)]
+    if problems:
+        written = "" if manifest.ov_xai == __version__ else f", written by ov-xai {manifest.ov_xai}"
+        return failed("; ".join(problems) + written)
     grid = "x".join(str(extent or "?") for extent in manifest.grid)
-    return passed(f"target {', '.join(manifest.target)}, grid {grid}, {manifest.classes} classes")
+    return passed(
+        f"target {', '.join(manifest.target)}, grid {grid}, {manifest.classes} classes{_taken_on_trust(manifest)}"
+    )
 
 
 def _missing_targets(subject: Subject, manifest: Manifest) -> list[str]:
@@ -51,18 +57,25 @@ def _other_grid(subject: Subject, manifest: Manifest) -> list[str]:
     return [] if same else [f"grid is {manifest.grid}, but the maps are {found}"]
 
 
-def _other_class_count(subject: Subject, manifest: Manifest) -> list[str]:
-    """Compare the class count of a classifier with its scores; that of a detector is not an extent of any output."""
-    if manifest.task != "classification":
+def _needless_tolerance(subject: Subject, manifest: Manifest) -> list[str]:
+    """Refuse to compare predictions loosely (OUT004) when an insertion keeps every bit of them."""
+    if manifest.exact_outputs or not any(_is_exact(subject, apart) for apart in (False, True)):
         return []
-    if not manifest.score_output < len(subject.original.outputs):
-        return [
-            f"score_output is {manifest.score_output}, but the original has {len(subject.original.outputs)} outputs"
-        ]
-    extents = sizes(subject.original.outputs[manifest.score_output]) or []
-    if None in extents[1:] or manifest.classes in extents:
-        return []
-    return [f"classes is {manifest.classes}, but output {manifest.score_output} is {extents}"]
+    return ["exact_outputs is False, but an insertion keeps every bit on this machine"]
+
+
+def _is_exact(subject: Subject, apart: bool) -> bool:
+    try:
+        done = patch(subject.plain, subject.again.request, apart=apart, rounded=subject.manifest.rounded)
+        return check_outputs(subject.original, done.model)
+    except (SelfCheckError, UnsupportedModelError):
+        return False
+
+
+def _taken_on_trust(manifest: Manifest) -> str:
+    if manifest.card is None or is_shipped(manifest.card):
+        return ""
+    return f"; its card '{manifest.card}' does not come with ov-xai"
 
 
 def _names_the_original(subject: Subject) -> Finding:
@@ -85,8 +98,9 @@ CHECKS = (
     Check(
         "MAN002",
         "the manifest describes this graph",
-        "The target nodes exist, the grid is that of saliency_map, the class count that of the scores.",
-        "Maps are laid over the photo, and named, by what the manifest says.",
+        "The grid is that of saliency_map, and the insertion that the manifest tells of, made again, records the same: "
+        "task, target, classes, activation, strategy, where predictions stand, and so on.",
+        "Maps are laid over the photo and named, and confidences read, by what the manifest says.",
         "Patch the original again; a manifest must not be copied from another model.",
         _describes_the_graph,
     ),

@@ -64,7 +64,7 @@ def _require_distinct_scores(subject: Subject) -> None:
     manifest = subject.manifest
     if manifest.task != "classification" or manifest.classes < 2:
         return
-    scores = [outputs[manifest.score_output].reshape(-1, manifest.classes) for outputs in subject.predictions]
+    scores = [subject.class_scores(outputs) for outputs in subject.predictions]
     if all(np.ptp(rows, axis=1).max() <= _TIE * np.abs(rows).max() for rows in scores):
         raise NotApplicableError("the original scores all classes alike")
 
@@ -96,7 +96,7 @@ def _best_classes(subject: Subject) -> Finding:
         raise NotApplicableError("classes of a detector are compared with its maps (PER001)")
     for sample, maps, outputs in zip(subject.samples, subject.explained, subject.predictions, strict=True):
         assert maps.classes is not None
-        scores = outputs[manifest.score_output].reshape(-1, manifest.classes)
+        scores = subject.class_scores(outputs)
         if maps.classes.min() < 0 or maps.classes.max() >= manifest.classes:
             return failed(f"class {maps.classes.max()} is named, of {manifest.classes}, on {sample.name}")
         best = -np.sort(-scores, axis=1)[:, : manifest.top_k]

@@ -15,7 +15,7 @@ from ov_xai.checks.coded import Check
 from ov_xai.checks.options import CheckOptions
 from ov_xai.checks.quality import measured
 from ov_xai.checks.subject import Subject
-from ov_xai.checks.verdict import Finding, NotApplicableError, Outcome, Result, Verdict
+from ov_xai.checks.verdict import Finding, NotApplicableError, NotMetError, Outcome, Result, Verdict, failed
 from ov_xai.errors import XaiError
 from ov_xai.insertion import Source
 from ov_xai.runtime.device import require_device
@@ -81,12 +81,14 @@ def _result(item: Check, subject: Subject) -> Result:
         found = item.run(subject)
     except NotApplicableError as error:
         found = Finding(Outcome.SKIPPED, str(error))
+    except NotMetError as error:
+        found = failed(str(error))
     except XaiError as error:
         found = Finding(Outcome.ERROR, str(error))
     except Exception as error:
         if os.environ.get("OV_XAI_DEBUG"):
             raise
-        found = Finding(Outcome.ERROR, f"{type(error).__name__}: {error}")
+        found = Finding(Outcome.ERROR, f"broke while testing whether {item.title}: {type(error).__name__}: {error}")
     text = " ".join(found.text.split())[:_LONGEST_FINDING]
     return Result(item.code, item.title, found.outcome, text, item.why, item.fix)
 

@@ -15,10 +15,10 @@ import openvino as ov
 
 from ov_xai.analysis.dissection import Dissected
 from ov_xai.annotations import read_annotations
-from ov_xai.checks.anatomy_of import anatomy_of
 from ov_xai.checks.baseline import Baseline, read_baseline
 from ov_xai.checks.maps_of import Maps, maps_of
 from ov_xai.checks.options import CheckOptions
+from ov_xai.checks.reinsertion import Reinsertion, insert_again
 from ov_xai.checks.samples import Sample, explained_samples, load_images
 from ov_xai.checks.verdict import NotApplicableError
 from ov_xai.errors import ModelMismatchError, ModelReadError
@@ -140,11 +140,15 @@ class Subject:
 
     @cached_property
     def plain(self) -> ov.Model:
-        """The patched model without its branch.
+        """The original, if its nodes have the names of the patched model's, else the latter without its branch.
+
+        Readers of formats other than IR invent names.
 
         Raises:
-            NotApplicableError: its branch is not one of ov-xai.
+            NotApplicableError: the branch is not one of ov-xai.
         """
+        if _names(self.original) <= _names(self.patched):
+            return self.original
         try:
             return remove(self.patched)
         except ModelMismatchError as error:
@@ -160,13 +164,25 @@ class Subject:
             raise NotApplicableError("the models do not take the same inputs (OUT001)")
 
     @cached_property
-    def dissection(self) -> tuple[Dissected, Plan]:
-        """Anatomy of the patched model without its branch, and what was inserted.
+    def again(self) -> Reinsertion:
+        """The insertion that the manifest tells of, made again.
 
         Raises:
-            NotApplicableError: the manifest does not fit the graph.
+            NotMetError: the manifest tells of something that the model does not have.
+            NotApplicableError: there is no manifest, or it names a card that is not known.
         """
-        return anatomy_of(self.plain, self.manifest)
+        return insert_again(self.plain, self.patched, self.manifest)
+
+    @property
+    def dissection(self) -> tuple[Dissected, Plan]:
+        """Anatomy of the model, and what was inserted.
+
+        Raises:
+            NotMetError: the maps do not come from where the manifest says.
+            NotApplicableError: there is no manifest, or it names a card that is not known.
+        """
+        self.again.require_place()
+        return self.again.done.anatomy, self.again.done.plan
 
     # -- running them ----------------------------------------------------------------------------------------------
 
@@ -199,6 +215,17 @@ class Subject:
     def predictions(self) -> list[list[Array]]:
         """Outputs of the original for every sample."""
         return [self.run_original(sample.inputs) for sample in self.samples]
+
+    def class_scores(self, outputs: Sequence[Array]) -> Array:
+        """Return the class scores of a classifier among its outputs, [N, K].
+
+        Raises:
+            NotApplicableError: they are not where the manifest says.
+        """
+        index, classes = self.manifest.score_output, self.manifest.classes
+        if index >= len(outputs) or outputs[index].size not in (classes, classes * len(outputs[index])):
+            raise NotApplicableError(f"output {index} does not hold {classes} classes (MAN002)")
+        return outputs[index].reshape(-1, classes)
 
     @cached_property
     def explained(self) -> list[Maps]:
@@ -264,6 +291,10 @@ def input_kinds(model: ov.Model) -> list[tuple[list[str], str, str]]:
         (sorted(source.get_names()), source.get_element_type().to_string(), str(source.get_partial_shape()))
         for source in model.inputs
     ]
+
+
+def _names(model: ov.Model) -> set[str]:
+    return {str(node.get_friendly_name()) for node in model.get_ops()}
 
 
 def _differ(old: Array, new: Array) -> bool:

@@ -51,6 +51,10 @@ class NotApplicableError(Exception):
     """A check does not apply to this model or to these options; the message is the reason."""
 
 
+class NotMetError(Exception):
+    """A check is not met, whatever else it would look at; the message says what is wrong."""
+
+
 @dataclass(frozen=True)
 class Result:
     """One check and what it found.
