@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from ov_xai.checks import consistency, contract, cost, manifest, maps, outputs, perturbation, quality, sanity
+from ov_xai.checks import consistency, contract, cost, manifest, maps, outputs, perturbation, quality, sanity, vectors
 from ov_xai.checks.coded import Check
 from ov_xai.errors import RequestError
 
@@ -14,6 +14,7 @@ CATALOGUE: tuple[Check, ...] = (
     *contract.CHECKS,
     *maps.CHECKS,
     *perturbation.CHECKS,
+    *vectors.CHECKS,
     *consistency.CHECKS,
     *sanity.CHECKS,
     *cost.CHECKS,
