@@ -68,8 +68,24 @@ def manifest_of_a_later_schema(model):
     rt(model, schema=99)
 
 
+def lie(**entries):
+    """Return a sabotage that changes entries of the manifest."""
+
+    def told(model):
+        rt(model, **entries)
+
+    told.__name__ = "lie_" + "_".join(f"{name}={value}" for name, value in entries.items())
+    return told
+
+
 def manifest_of_another_grid(model):
     rt(model, grid=[99, 98])
+
+
+def manifest_of_an_earlier_layer(model):
+    """Name a layer of the same grid that could be masked and is not."""
+    layer = next(node for node in model.get_ordered_ops() if node.get_type_name() == "Convolution")
+    rt(model, target=[layer.get_friendly_name()])
 
 
 def manifest_of_an_unknown_target(model):
@@ -118,10 +134,15 @@ def slightly_other_output(model):
 
 def output_that_differs_for_bright_inputs(model, threshold):
     """Change the first output only where the mean of the input is above a threshold."""
-    value, image = value_of(model, first_name(model)), model.inputs[0].get_node()
+    value = value_of(model, first_name(model))
+    put(model, first_name(model), ops.select(bright(model, threshold), ops.multiply(value, typed(1.01, value)), value))
+
+
+def bright(model, threshold):
+    """Return whether the mean of the input is above a threshold."""
+    image = model.inputs[0].get_node()
     axes = ops.constant(np.arange(len(image.get_output_partial_shape(0))))
-    bright = ops.greater(ops.reduce_mean(image, axes, False), ops.constant(np.float32(threshold)))
-    put(model, first_name(model), ops.select(bright, ops.multiply(value, typed(1.01, value)), value))
+    return ops.greater(ops.reduce_mean(image, axes, False), ops.constant(np.float32(threshold)))
 
 
 # -- contract ----------------------------------------------------------------------------------------------------------
@@ -234,6 +255,18 @@ def flipped_map(model):
     """Strong where it should be weak."""
     value = value_of(model, MAP)
     put(model, MAP, ops.subtract(typed(255, value), value))
+
+
+def map_that_is_flipped_for_bright_inputs(model, threshold):
+    """Strong where it should be weak, only where the mean of the input is above a threshold."""
+    value = value_of(model, MAP)
+    flipped = ops.subtract(typed(255 if is_u8(model) else 0, value), value)
+    put(model, MAP, ops.select(bright(model, threshold), flipped, value))
+
+
+def doubled_vector(model):
+    value = value_of(model, VECTOR)
+    put(model, VECTOR, ops.multiply(value, typed(2, value)))
 
 
 # -- consistency -------------------------------------------------------------------------------------------------------

@@ -142,10 +142,28 @@ EIGEN = {"method": "eigen-cam"}
 CASES = [
     ("classifier", {}, wrong.without_manifest, "MAN001"),
     ("classifier", {}, wrong.manifest_of_a_later_schema, "MAN001"),
-    ("classifier", {}, wrong.manifest_of_another_grid, "MAN002"),
-    ("classifier", {}, wrong.manifest_of_an_unknown_target, "MAN002"),
-    ("detector", {}, wrong.manifest_of_an_unknown_target, "MAN002"),
+    ("classifier", {}, wrong.manifest_of_another_grid, "MAN002 PER001 SAN001"),
+    ("detector", {}, wrong.manifest_of_another_grid, "MAN002 PER001 SAN001"),
+    ("classifier", {}, wrong.manifest_of_an_unknown_target, "MAN002 PER001 SAN001"),
+    ("detector", {}, wrong.manifest_of_an_unknown_target, "MAN002 PER001 SAN001"),
+    ("classifier", {}, wrong.manifest_of_an_earlier_layer, "MAN002 PER001 SAN001"),
+    ("classifier", EIGEN, wrong.manifest_of_an_earlier_layer, "MAN002 PER001"),
     ("classifier", EIGEN, wrong.manifest_of_other_classes, "MAN002"),
+    ("classifier", {}, wrong.manifest_of_other_classes, "MAN002 CON004"),
+    ("classifier", {}, wrong.lie(task="detection"), "MAN002 PER001 SAN001"),
+    ("detector", {}, wrong.lie(task="classification"), "MAN002 PER001 SAN001"),
+    ("classifier", {}, wrong.lie(score_output=1), "MAN002 PER001 SAN001"),
+    ("classifier", {}, wrong.lie(activation="softmax"), "MAN002"),
+    ("classifier", {}, wrong.lie(kept_tokens=4), "MAN002"),
+    ("classifier", {}, wrong.lie(strategy="mosaic"), "MAN002"),
+    ("classifier", {}, wrong.lie(strategy_reason="an op"), "MAN002"),
+    ("classifier", {}, wrong.lie(exact_outputs=False), "MAN002"),
+    ("detector", {}, wrong.lie(exact_outputs=False), "MAN002"),
+    ("classifier", {}, wrong.lie(rounded=False), "MAN002"),
+    ("classifier", {}, wrong.lie(shared=["a layer"]), "MAN002"),
+    ("detector", {}, wrong.lie(unused_classes=[1]), "MAN002"),
+    ("detector", {}, wrong.lie(readout=None), "MAN002"),
+    ("detector", {}, wrong.lie(levels=[[9, 9]]), "MAN002"),
     ("classifier", {}, wrong.manifest_of_another_file, "MAN003"),
     ("classifier", {}, wrong.renamed_input, "OUT001"),
     ("classifier", {}, wrong.renamed_output, "OUT002"),
@@ -185,6 +203,8 @@ CASES = [
     ("detector", {}, wrong.shifted_map, "PER001"),
     ("detector", RAW, wrong.shifted_map, "PER001"),
     ("classifier", {}, wrong.flipped_map, "PER001"),
+    ("classifier", VECTOR, wrong.doubled_vector, "PER002"),
+    ("detector", VECTOR, wrong.doubled_vector, "PER002"),
     ("classifier", {}, wrong.map_of_another_image, "CNS003"),
     ("classifier", RAW, wrong.map_scaled_over_the_batch, "CNS003"),
     ("classifier", {}, wrong.head_of_its_own, "SAN001"),
@@ -231,6 +251,38 @@ def test_an_output_that_is_wrong_on_the_images_only(make, photos, tmp_path, monk
     assert found.of(Outcome.FAILED) == ("OUT005",), details(found)
 
 
+@pytest.mark.parametrize("request_", [{}, {"normalise": "none"}, {"top_k": 2}, {"method": "eigen-cam"}], ids=str)
+@pytest.mark.parametrize("kind", ["classifier", "detector"])
+def test_a_map_that_is_wrong_on_the_images_only(make, photos, tmp_path, kind, request_):
+    original, patched = make(kind, **request_)
+    bad = wrong.broken(patched, lambda model: wrong.map_that_is_flipped_for_bright_inputs(model, 20))
+    save(bad, tmp_path / "patched.xml")
+    alone = check(original, tmp_path / "patched.xml", only=["PER001"])
+    assert alone.of(Outcome.PASSED) == ("PER001",), details(alone)
+    found = check(original, tmp_path / "patched.xml", only=["PER001"], data=photos)
+    assert found.of(Outcome.FAILED) == ("PER001",), details(found)
+    assert "on 0.png" in found.results[0].finding
+
+
+def test_another_version_may_settle_the_strategy_otherwise(make, tmp_path):
+    original, patched = make("classifier")
+    other = wrong.broken(patched, wrong.lie(ov_xai="0.0.1", strategy="mosaic", strategy_reason="an op"))
+    assert verdict_of(original, other, tmp_path, only=["MAN002"]).ok
+    liar = wrong.broken(patched, wrong.lie(ov_xai="0.0.1", activation="softmax"))
+    found = verdict_of(original, liar, tmp_path, only=["MAN002"])
+    assert "activation is softmax, found is none, written by ov-xai 0.0.1" in found.results[0].finding
+
+
+def test_a_card_that_is_not_shipped_is_taken_on_trust(make, tmp_path):
+    original, patched = make("detector")
+    found = verdict_of(original, wrong.broken(patched, wrong.lie(card="mine")), tmp_path, only=["MAN002", "PER001"])
+    assert found.of(Outcome.PASSED) == ("MAN002", "PER001"), details(found)
+    assert "card 'mine' does not come with ov-xai" in found.results[0].finding
+    other = wrong.broken(patched, wrong.lie(card="mine", unused_classes=[1]))
+    found = verdict_of(original, other, tmp_path, only=["MAN002", "PER001"])
+    assert found.of(Outcome.SKIPPED) == ("MAN002", "PER001"), details(found)
+
+
 def test_a_map_that_is_another_one_each_time(make, tmp_path):
     original, patched = make("classifier")
     bad = wrong.broken(patched, wrong.noisy_map)
@@ -275,6 +327,8 @@ def slowed(monkeypatch):
         (0.01, 2.4, 2.3, Outcome.FAILED),
         (0.0005, 2.9, None, Outcome.PASSED),  # less than a millisecond more
         (0.0005, 3.1, None, Outcome.FAILED),
+        (0.0005, 2.9, 2.5, Outcome.FAILED),  # a limit that is given counts as it is given
+        (0.01, 0.9, 0.5, Outcome.FAILED),
     ],
 )
 def test_a_branch_that_is_slow(make, tmp_path, slowed, plain, ratio, limit, outcome):
@@ -282,7 +336,8 @@ def test_a_branch_that_is_slow(make, tmp_path, slowed, plain, ratio, limit, outc
     slowed(plain, ratio)
     found = verdict_of(original, patched, tmp_path, only=["CST001"], skip=[], max_latency=limit)
     assert found.of(outcome) == ("CST001",), details(found)
-    assert f"{ratio:.2f} times the plain model's {1e3 * plain:.2f} ms" in found.results[0].finding
+    allowed = "at most 2.5, or 1 ms more, is allowed" if limit is None else f"at most {limit:g} is allowed"
+    assert found.results[0].finding == f"{ratio:.2f} times the plain model's {1e3 * plain:.2f} ms, {allowed}"
 
 
 def test_models_run_by_turns():
@@ -304,6 +359,13 @@ def test_a_branch_that_takes_much_memory(make, tmp_path):
     bad = wrong.broken(patched, wrong.greedy_branch)
     found = verdict_of(original, bad, tmp_path, only=["CST002"], skip=[])
     assert found.of(Outcome.FAILED) == ("CST002",), details(found)
+
+
+def test_a_limit_of_memory_that_is_given_counts_as_it_is_given(make, tmp_path):
+    original, patched = make("classifier")
+    found = verdict_of(original, patched, tmp_path, only=["CST002"], skip=[], max_memory=0.5)
+    assert found.of(Outcome.FAILED) == ("CST002",), details(found)
+    assert found.results[0].finding.endswith("at most 0.5 is allowed")
 
 
 def test_latency_is_measured(make):
