@@ -75,6 +75,14 @@ class Sampled:
         return np.asarray(np.abs(self.found - self.expected) / allowed)
 
 
+def random_masked(head: Head) -> Masked:
+    """Return a random target and its maps."""
+    target = head.random_target()
+    if not np.isfinite(head.logits(target)).all():  # a head that takes roots or logarithms
+        target = np.abs(target)
+    return Masked(target, *head.maps(target))
+
+
 def sampled(head: Head, plan: ClassifierPlan, masked: Masked, whole: int) -> Sampled:
     """Return some maps, and the scores of masked copies of their target.
 

@@ -13,11 +13,11 @@ from ov_xai.analysis.classifier import Classifier
 from ov_xai.analysis.dissection import Dissected
 from ov_xai.checks.coded import Check
 from ov_xai.checks.image_maps import image_maps
-from ov_xai.checks.literal import ImageHead, sampled
+from ov_xai.checks.literal import ImageHead, random_masked, sampled
 from ov_xai.checks.maps_of import Maps, scaled
 from ov_xai.checks.samples import Sample
 from ov_xai.checks.subject import Runner, Subject
-from ov_xai.checks.tapped import Masked, Tap, random_masked
+from ov_xai.checks.tapped import Masked, Tap
 from ov_xai.checks.verdict import Finding, NotApplicableError, Outcome, failed, judged, passed
 from ov_xai.errors import SelfCheckError, UnsupportedModelError
 from ov_xai.graph.trial import EXACT, sample_inputs

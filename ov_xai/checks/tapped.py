@@ -12,7 +12,6 @@ import openvino as ov
 
 from ov_xai.graph.outputs import SALIENCY_CLASSES, SALIENCY_MAP
 from ov_xai.graph.trial import EXACT, as_results, twin
-from ov_xai.selfcheck.head import Head
 
 Array = npt.NDArray[Any]
 
@@ -56,11 +55,3 @@ class Tap:
             np.array(results[self._index[SALIENCY_MAP]]),
             None if classes is None else np.array(results[classes]),
         )
-
-
-def random_masked(head: Head) -> Masked:
-    """Return a random target and its maps."""
-    target = head.random_target()
-    if not np.isfinite(head.logits(target)).all():  # a head that takes roots or logarithms
-        target = np.abs(target)
-    return Masked(target, *head.maps(target))

@@ -1,4 +1,4 @@
-"""PER: the feature vector against an independent computation."""
+"""VEC: the feature vector against an independent computation."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _allowed(subject: Subject) -> float:
 
 CHECKS = (
     Check(
-        "PER002",
+        "VEC001",
         "feature_vector is the mean of the target, or the class token",
         "Mean over the places of the target, or the token that the classifier reads, as outputs of the plain model; up "
         f"to {_TOLERANCE:.0e} of the range, {_ROUNDED_TOLERANCE:.0e} where activations are rounded.",

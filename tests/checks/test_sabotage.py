@@ -13,7 +13,7 @@ from ov_xai.checks.subject import Runner, Subject
 from tests import detectors
 from tests.checks import sabotage as wrong
 from tests.helpers import F32
-from tests.models import CLOSED_FORM, backbone, classifier, model_of
+from tests.models import CLASSES, CLOSED_FORM, backbone, classifier, model_of
 
 #: What every test but its own leaves out: seconds of measuring each.
 COST = ("CST",)
@@ -203,8 +203,8 @@ CASES = [
     ("detector", {}, wrong.shifted_map, "PER001"),
     ("detector", RAW, wrong.shifted_map, "PER001"),
     ("classifier", {}, wrong.flipped_map, "PER001"),
-    ("classifier", VECTOR, wrong.doubled_vector, "PER002"),
-    ("detector", VECTOR, wrong.doubled_vector, "PER002"),
+    ("classifier", VECTOR, wrong.doubled_vector, "VEC001"),
+    ("detector", VECTOR, wrong.doubled_vector, "VEC001"),
     ("classifier", {}, wrong.map_of_another_image, "CNS003"),
     ("classifier", RAW, wrong.map_scaled_over_the_batch, "CNS003"),
     ("classifier", {}, wrong.head_of_its_own, "SAN001"),
@@ -281,6 +281,20 @@ def test_a_card_that_is_not_shipped_is_taken_on_trust(make, tmp_path):
     other = wrong.broken(patched, wrong.lie(card="mine", unused_classes=[1]))
     found = verdict_of(original, other, tmp_path, only=["MAN002", "PER001"])
     assert found.of(Outcome.SKIPPED) == ("MAN002", "PER001"), details(found)
+
+
+def test_labels_that_came_with_the_maps_pass(make):
+    passes(*make("classifier", labels=tuple(f"kind {index}" for index in range(CLASSES))))
+
+
+def test_the_feature_vector_may_be_the_class_token(tmp_path, data):
+    original = data / "models" / "shapes_vit.xml"
+    patched = insert(original, feature_vector=True)
+    found = verdict_of(original, patched, tmp_path, only=["MAN002", "VEC001"])
+    assert found.of(Outcome.PASSED) == ("MAN002", "VEC001"), details(found)
+    assert "the token" in found.results[1].finding
+    bad = wrong.broken(patched, wrong.doubled_vector)
+    assert verdict_of(original, bad, tmp_path, only=["VEC001"]).of(Outcome.FAILED) == ("VEC001",)
 
 
 def test_a_map_that_is_another_one_each_time(make, tmp_path):
