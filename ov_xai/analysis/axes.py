@@ -219,8 +219,19 @@ def _match_from_right(pending: list[Factor], extents: list[int | None], parts: l
         size = extents[right - 1]
         if size is None or not _take(pending, size, parts[right - 1], last=True):
             break
+        if right > 1 and extents[right - 2] != 1 and not _has_place(parts[right - 1]) and _ends_in_one_image(pending):
+            # A batch of one between places and heads belongs to the heads, as a larger one would.
+            parts[right - 1].insert(0, pending.pop())
         right -= 1
     return right
+
+
+def _ends_in_one_image(pending: list[Factor]) -> bool:
+    return bool(pending) and pending[-1].role is Role.BATCH and pending[-1].size == 1
+
+
+def _has_place(part: list[Factor]) -> bool:
+    return any(factor.role in PLACE_ROLES for factor in part)
 
 
 def _match_from_left(pending: list[Factor], extents: list[int | None], parts: list[list[Factor]], right: int) -> int:
