@@ -60,6 +60,7 @@ class ClassReader:
         multilabel: whether classes do not exclude each other.
         labels: one per class.
         threshold: confidence, 0..1.
+        best: index of the output with the classes that have maps, i64 [1, T], best first; None where all have.
     """
 
     output: int
@@ -67,15 +68,27 @@ class ClassReader:
     multilabel: bool
     labels: Sequence[str]
     threshold: float
+    best: int | None = None
 
     def __call__(self, outputs: Sequence[Array], _: Placement) -> Reading:
         """Return the classes at or above the threshold, at least the best one."""
         scores = outputs[self.output].reshape(-1).astype(np.float64)
         confidences = to_probabilities(scores, self.activation, self.multilabel)
-        order = np.argsort(-confidences, kind="stable")
+        order = np.lexsort((self._ranks(outputs, len(confidences)), -confidences))
         count = max(1, int(np.count_nonzero(confidences >= self.threshold)))
         best = [Prediction(int(i), label_of(self.labels, int(i)), float(confidences[i])) for i in order[:count]]
         return Reading(best, dict(enumerate(confidences.tolist())))
+
+    def _ranks(self, outputs: Sequence[Array], classes: int) -> Array:
+        """Return where each class stands among those of equal confidence, i64 [K].
+
+        The model may take either of two equal scores for the best; the first prediction is to be the one with a map.
+        """
+        ranks = np.arange(classes)
+        if self.best is not None:
+            listed = outputs[self.best].reshape(-1)
+            ranks[listed] = np.arange(-len(listed), 0)
+        return ranks
 
 
 def to_probabilities(scores: Array, activation: str, multilabel: bool) -> Array:

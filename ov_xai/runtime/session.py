@@ -20,7 +20,7 @@ from ov_xai.graph.fit import require_fit
 from ov_xai.graph.io import read_model
 from ov_xai.graph.manifest import Manifest, read_manifest
 from ov_xai.graph.model_info import info_value, is_true, read_labels
-from ov_xai.graph.outputs import SALIENCY_MAP
+from ov_xai.graph.outputs import SALIENCY_CLASSES, SALIENCY_MAP
 from ov_xai.graph.reason import reason_of
 from ov_xai.runtime.choice import ALL, PREDICTIONS, ClassChoice
 from ov_xai.runtime.detections import DetectionReader
@@ -148,7 +148,8 @@ class Session:
             where = find_segment_output(self._own_outputs(model), manifest.classes)
             return SegmentReader(where, manifest.classes, self.labels, threshold)
         multilabel = is_true(info_value(model, "multilabel"))
-        return ClassReader(manifest.score_output, manifest.activation, multilabel, self.labels, threshold)
+        best = next((i for i, item in enumerate(model.outputs) if SALIENCY_CLASSES in item.get_names()), None)
+        return ClassReader(manifest.score_output, manifest.activation, multilabel, self.labels, threshold, best)
 
     def _compile(
         self, model: ov.Model, device: str, requests: int | None, config: dict[str, Any] | None

@@ -34,3 +34,12 @@ def test_logarithms_are_read_row_by_row():
 def test_sigmoids_are_confidences_as_they_are():
     reading = read(np.array([0.2, 0.9, 0.05, 0.9]), "sigmoid")
     assert [item.label for item in reading.predictions] == ["b", "d", "a"]
+
+
+@pytest.mark.parametrize("best", [[1, 3], [3, 1], [3], [2, 3]])
+def test_of_equal_scores_the_one_with_a_map_comes_first(best):
+    scores = np.array([[1.0, 4.0, -2.0, 4.0]], np.float32)
+    reader = ClassReader(0, "none", False, LABELS, 0.1, best=1)
+    reading = reader([scores, np.array([best])], PLACEMENT)
+    first = next(index for index in best if index != 2)
+    assert [item.index for item in reading.predictions] == [first, 4 - first]

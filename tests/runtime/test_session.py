@@ -7,6 +7,7 @@ import threading
 import cv2
 import numpy as np
 import pytest
+from openvino import opset13 as ops
 
 from ov_xai import (
     ClassChoice,
@@ -29,7 +30,7 @@ from ov_xai.runtime.model_preprocessing import preprocessing_of
 from ov_xai.runtime.records import read_records
 from ov_xai.runtime.report import ReportHead, write_report
 from tests.helpers import F32, assert_levels_equal, output, run
-from tests.models import classifier
+from tests.models import CHANNELS, CLASSES, backbone, classifier, dense, flat, ints, model_of
 
 HEAD = ReportHead("model.xml", [("Method", "recipro-cam")], 0.5)
 
@@ -57,6 +58,25 @@ def test_predictions_and_maps_are_those_of_the_model(patched_classifier, photos)
     assert best.label == "tiger cat"
     assert best.confidence == pytest.approx(probabilities.max(), abs=1e-4)
     assert_levels_equal(explanation.maps["tiger cat"], maps[0, best.index])
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_the_first_prediction_of_a_tie_has_the_map(later):
+    image, features = backbone()
+    halves = dense(flat(ops.reduce_mean(features, ints(2, 3), True), 0, CHANNELS), CHANNELS, CLASSES)
+    patched = insert(model_of(image, ops.concat([halves, halves], 1)), top_k=1)
+    if later:  # as a device may that takes the last of equal scores
+        classes = next(item for item in patched.get_results() if "saliency_classes" in item.output(0).get_names())
+        source = classes.input_value(0)
+        names = source.get_names()
+        source.set_names(set())
+        shifted = ops.add(source, ints(CLASSES))
+        shifted.output(0).set_names(names)
+        classes.input(0).replace_source_output(shifted.output(0))
+        patched.validate_nodes_and_infer_types()
+    explanation = Session(patched)(np.full((8, 10, 3), 90, np.uint8))
+    assert list(explanation.maps) == [explanation.predictions[0].label]
+    assert (explanation.predictions[0].index >= CLASSES) == later
 
 
 def test_an_array_is_explained_like_its_file(session, photos):
