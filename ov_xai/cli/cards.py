@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 import msgspec
 
 from ov_xai.cards import Card, Match, read_card, shipped_cards
-from ov_xai.cli.console import say
+from ov_xai.cli.console import say, say_json
 
 
 @click.command()
@@ -19,7 +18,7 @@ def cards(files: tuple[Path, ...], as_json: bool) -> None:
     """List the cards that come with ov-xai, or check and show FILES."""
     found = [read_card(file) for file in files] if files else list(shipped_cards())
     if as_json:
-        click.echo(json.dumps(msgspec.to_builtins(found), indent=2))
+        say_json(msgspec.to_builtins(found))
         return
     for card in found:
         say(f"{card.name:<28} {card.title}")

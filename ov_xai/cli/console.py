@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import click
+from tqdm import tqdm
 
 
 def printable(text: str) -> str:
@@ -23,6 +26,18 @@ def say(text: str, err: bool = False) -> None:
         # Nobody reads any more: what follows goes nowhere.
         with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a file descriptor is needed
             os.dup2(nowhere.fileno(), (sys.stderr if err else sys.stdout).fileno())
+
+
+def say_above_bars(text: str) -> None:
+    """Print a line on stderr as `say` does, above the progress bars there."""
+    with tqdm.external_write_mode(file=sys.stderr):
+        say(text, err=True)
+
+
+def say_json(data: Any) -> None:
+    """Print JSON-ready data in indented lines."""
+    for line in json.dumps(data, indent=2).splitlines():
+        say(line)
 
 
 @contextmanager

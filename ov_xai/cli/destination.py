@@ -17,7 +17,8 @@ def choose_output(model: Path, output: Path | None, suffix: str, in_place: bool)
         if output is not None or model.suffix.lower() != ".xml":
             raise OutputError("--in-place writes over an .xml model; it goes with neither -o nor another format.")
         return model
-    chosen = output or model.with_name(f"{model.name.removesuffix(model.suffix)}{suffix}.xml")
+    named = model if model.name else model.resolve()  # "." is called what the folder is called
+    chosen = output or named.parent / f"{named.name.removesuffix(named.suffix)}{suffix}.xml"
     if chosen.resolve() == model.resolve():
         raise OutputError(f"Output '{chosen}' is the model itself. Use --in-place to write over it, or change -o.")
     return chosen

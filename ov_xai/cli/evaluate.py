@@ -13,7 +13,7 @@ import click
 from tqdm import tqdm
 
 from ov_xai.cli.classes import parse_classes
-from ov_xai.cli.console import printable, say
+from ov_xai.cli.console import say, say_above_bars
 from ov_xai.cli.options import make_overrides, preprocessing_options, safe_option
 from ov_xai.errors import EXIT_OK, EXIT_PARTIAL, RequestError
 from ov_xai.evaluation import METRICS, EvaluationOptions, Progress, Step
@@ -142,7 +142,7 @@ def _progress() -> Iterator[Progress]:
         def notify(step: Step) -> None:
             nonlocal doing
             if step.skipped is not None:
-                tqdm.write(printable(f"skipped   {step.skipped[1]}"), file=sys.stderr)
+                say_above_bars(f"skipped   {step.skipped[1]}")
             if step.doing != doing:
                 doing = step.doing
                 bar.reset(total=step.total)

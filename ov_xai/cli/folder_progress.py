@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ov_xai.cli.console import printable, say
+from ov_xai.cli.console import say, say_above_bars
 from ov_xai.errors import EXIT_OK, EXIT_PARTIAL
 from ov_xai.runtime.dump import Summary
 from ov_xai.runtime.images import find_images
@@ -48,7 +48,7 @@ class FolderProgress:
     def notify(self, record: Record) -> None:
         """Show that an image is done."""
         if "error" in record:
-            tqdm.write(printable(f"skipped   {record['error']}"), file=sys.stderr)
+            say_above_bars(f"skipped   {record['error']}")
         elif not self._terminal:
             say(f"explained {record['path']}: {_found(record)}")
         if self._bar is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ov_xai.analysis.report import LayerReport, ModelReport
-from ov_xai.cli.console import say
+from ov_xai.cli.console import say, say_json
 from ov_xai.cli.options import insertion_options, make_request, safe_option
 from ov_xai.errors import EXIT_OK, UnsupportedModelError
 from ov_xai.graph.manifest import Manifest
@@ -27,7 +27,7 @@ def inspect(model: Path, all_layers: bool, as_json: bool, safe: bool, **options:
     """Say what MODEL is and what `insert` would do with it; writes nothing."""
     found = inspect_model(model, make_request(**options), all_candidates=all_layers, safe=safe)
     if as_json:
-        click.echo(json.dumps(found.to_dict(), indent=2))
+        say_json(found.to_dict())
     elif found.refusal is not None:
         _print_refusal(found)
     else:
@@ -66,7 +66,7 @@ def _print(found: Inspection) -> None:
         say(f"  {_grid(layer):>9}  {layer.shape:<18} {layer.name} ({layer.kind})")
     if found.patched:
         say("patched      yes; its manifest:")
-        click.echo(json.dumps(json.loads(manifest.to_json()), indent=2))
+        say_json(json.loads(manifest.to_json()))
 
 
 def _of_classifier(report: ModelReport, manifest: Manifest) -> list[tuple[str, str]]:

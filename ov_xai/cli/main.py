@@ -17,6 +17,7 @@ from ov_xai.cli.insert import insert
 from ov_xai.cli.inspect import inspect
 from ov_xai.cli.quantize import quantize
 from ov_xai.cli.remove import remove
+from ov_xai.cli.streams import open_closed_streams
 from ov_xai.errors import (
     EXIT_CHECK_FAILED,
     EXIT_INTERNAL,
@@ -63,19 +64,22 @@ for verb in (insert, inspect, explain, check, evaluate, quantize, remove, cards,
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code; a user's mistake is one line on stderr, never a traceback."""
+    open_closed_streams()
     with natives_silenced():
-        return _run(arguments)
+        try:
+            return _run(arguments)
+        except SystemExit:  # Click leaves when nobody reads the help, with the exit code of a failed check
+            return EXIT_OK
 
 
 def _run(arguments: list[str] | None) -> int:
     try:
         code = cli.main(args=arguments, prog_name="ov-xai", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
+        for line in error.format_message().splitlines():
+            say(line, err=True)
         return RequestError.exit_code
-    except click.exceptions.Abort:
-        return _fail("interrupted; files written so far are whole.", EXIT_INTERRUPTED)
-    except KeyboardInterrupt:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         return _fail("interrupted; files written so far are whole.", EXIT_INTERRUPTED)
     except click.ClickException as error:
         return _fail(" ".join(error.format_message().split()), RequestError.exit_code)

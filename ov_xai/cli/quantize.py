@@ -50,6 +50,7 @@ from ov_xai.request import InsertionRequest
 @click.option("--insert", "insert_branch", is_flag=True, help="Insert maps; into a plain model too.")
 @insertion_options
 @safe_option
+@click.option("--in-place", is_flag=True, help="Write over the model itself (IR only).")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def quantize(
     *,
@@ -67,6 +68,7 @@ def quantize(
     resize: str | None,
     input_color: str | None,
     insert_branch: bool,
+    in_place: bool,
     safe: bool,
     as_json: bool,
     **insertion: Any,
@@ -77,7 +79,7 @@ def quantize(
     of `insert` say. A plain model stays plain unless --insert or one of these options is given. The predictions are
     those of the plain quantised model, bit for bit.
     """
-    destination = choose_output(model, output, "_int8", in_place=False)
+    destination = choose_output(model, output, "_int8", in_place)
     asked = make_request(**insertion)
     options = QuantizationOptions(
         preset=None if preset is None else Preset(preset.lower()),

@@ -66,6 +66,8 @@ def _require_model_file(path: Path) -> None:
         if not (path / "saved_model.pb").exists():
             raise ModelReadError(f"'{path}' is a folder without saved_model.pb. Give a model file.")
         return
+    if not path.is_file():
+        raise ModelReadError(f"'{path}' is neither a regular file nor a folder. Give a model file.")
     head = _head(path)
     if not head:
         raise ModelReadError(f"Model '{path}' is empty. Export or copy it again.")

@@ -52,6 +52,9 @@ def natural_key(text: str) -> list[tuple[int, int | str]]:
 def find_images(source: Path, skip: Path | None = None) -> Iterator[ImageFile]:
     """Yield the image at `source`, or all images below it in natural order, folder by folder.
 
+    Links to folders are followed, but not to a folder that holds them. A link to nothing counts as an image when it has
+    the name of one, or no extension: reading it says what is wrong.
+
     Args:
         source: a file (of any extension) or a folder.
         skip: a folder that is left out, such as the output folder inside the input folder.
@@ -64,23 +67,36 @@ def find_images(source: Path, skip: Path | None = None) -> Iterator[ImageFile]:
         return
     if not source.exists():
         raise InputError(f"Input '{source}' does not exist. Give an image or a folder of images.")
-    yield from _walk(source, source, None if skip is None else skip.resolve())
+    if not source.is_dir():
+        raise InputError(f"Input '{source}' is neither a regular file nor a folder. Give an image or a folder.")
+    yield from _walk(source, source, frozenset() if skip is None else frozenset({skip.resolve()}))
 
 
-def _walk(folder: Path, root: Path, skip: Path | None) -> Iterator[ImageFile]:
+def _walk(folder: Path, root: Path, closed: frozenset[Path]) -> Iterator[ImageFile]:
+    """Yield the images of a folder and those below it, but for what lies in closed folders."""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: natural_key(entry.name))
     except OSError as error:
         raise InputError(f"Folder '{folder}' cannot be read: {error.strerror}. Check its permissions.") from error
     if any(entry.name == RECORDS for entry in entries):
         return  # results of an earlier run
-    files = [entry.name for entry in entries if entry.is_file() and Path(entry.name).suffix.lower() in EXTENSIONS]
+    files = [entry.name for entry in entries if _is_image(Path(entry.path))]
     stems = unique_stems(files)
     for name in files:
         yield ImageFile(folder / name, folder.relative_to(root), stems[name])
+    closed |= {folder.resolve()}
     for entry in entries:
-        if entry.is_dir(follow_symlinks=False) and (skip is None or Path(entry.path).resolve() != skip):
-            yield from _walk(Path(entry.path), root, skip)
+        path = Path(entry.path)
+        if path.is_dir() and path.resolve() not in closed:
+            yield from _walk(path, root, closed)
+
+
+def _is_image(path: Path) -> bool:
+    """Return whether a file is an image by its name; one that a link does not lead to may be an image or a folder."""
+    extension = path.suffix.lower()
+    if extension in EXTENSIONS:
+        return not path.is_dir()
+    return not extension and path.is_symlink() and not path.exists()
 
 
 def unique_stems(names: list[str]) -> dict[str, str]:
@@ -142,6 +158,8 @@ def _contents(path: Path) -> npt.NDArray[np.uint8]:
     Raises:
         InputError: it cannot be read, claims nothing of the kind, or has too many pixels.
     """
+    if not path.is_file() and path.exists():
+        raise InputError(f"Image '{path}' is not a regular file. Give an image.")
     try:
         data = np.fromfile(path, np.uint8)
     except (OSError, ValueError, MemoryError) as error:

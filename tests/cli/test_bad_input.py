@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import openvino as ov
 import pytest
 
+from ov_xai.cli.destination import choose_output
 from ov_xai.cli.main import run
 from tests.conftest import ROOT
 from tests.models import classifier
@@ -30,6 +32,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "broken.jpg").write_bytes(b"no image")
     (tmp_path / "nothing").mkdir()
+    os.mkfifo(tmp_path / "pipe.xml")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -43,6 +46,17 @@ CASES = [
     ("insert noise.onnx", 3, "noise.onnx"),
     ("insert labels.txt", 3, "not a model"),
     ("insert nothing", 3, "folder"),
+    ("insert .", 3, "'.' is a folder"),
+    ("insert ..", 3, "'..' is a folder"),
+    ("insert /", 3, "'/' is a folder"),
+    ("insert pipe.xml", 3, "neither a regular file nor a folder"),
+    ("remove .", 3, "'.' is a folder"),
+    ("inspect .", 3, "'.' is a folder"),
+    ("quantize . --data photos", 3, "'.' is a folder"),
+    ("evaluate . --data photos", 3, "'.' is a folder"),
+    ("check . classifier.xml", 3, "'.' is a folder"),
+    ("explain -m . -i photos", 3, "'.' is a folder"),
+    ("explain -m classifier.xml -i pipe.xml", 7, "neither a regular file nor a folder"),
     ("insert classifier.xml --method grad-cam", 2, "eigen-cam"),
     ("insert classifier.xml --top-k 0", 2, "top-k is 0"),
     ("insert classifier.xml --top-k six", 2, "six"),
@@ -104,6 +118,16 @@ def test_one_line_and_an_exit_code(folder, capfd, command, code, message):
     assert message in lines[0]
     left = [name for name in listing(folder) if name not in before and not name.startswith("saliency_dump")]
     assert not left
+
+
+@pytest.mark.parametrize("verb", ["insert", "remove", "inspect"])
+def test_an_empty_path_is_the_folder_here(folder, capfd, verb):
+    assert run([verb, ""]) == 3
+    assert "is a folder" in capfd.readouterr().err
+
+
+def test_a_saved_model_here_is_written_beside_it_under_the_name_of_its_folder():
+    assert choose_output(Path(), None, "_xai", in_place=False) == Path.cwd().with_name(f"{Path.cwd().name}_xai.xml")
 
 
 def test_skipped_images_are_reported(folder, capfd):

@@ -49,6 +49,15 @@ def test_a_patched_model_keeps_its_branch(folder, capsys):
     assert read_manifest(ov.Core().read_model("out.xml")).top_k == 2
 
 
+def test_a_model_is_written_over_only_when_asked(folder, capsys):
+    assert run("quantize patched.xml -o patched.xml --data images".split()) == 6
+    assert "--in-place" in capsys.readouterr().err
+    assert run("quantize patched.xml --in-place --data images".split()) == 0
+    model = ov.Core().read_model("patched.xml")
+    assert read_manifest(model).top_k == 2
+    assert any(node.get_type_name() == "FakeQuantize" for node in model.get_ops())
+
+
 @pytest.mark.parametrize("model", ["plain.xml", "patched.xml"])
 @pytest.mark.parametrize(("options", "top_k"), [("--insert", None), ("--top-k 3", 3)])
 def test_a_branch_can_be_asked_for(folder, model, options, top_k):

@@ -1,5 +1,6 @@
 """Reading and finding images."""
 
+import os
 import zlib
 
 import cv2
@@ -127,6 +128,38 @@ def test_folders_are_walked_in_natural_order_without_the_output(tmp_path):
     make(tmp_path, "b/2.png", "b/10.png", "1.png", "notes.txt", "out/old.png")
     found = [str(image.path.relative_to(tmp_path)) for image in find_images(tmp_path, tmp_path / "out")]
     assert found == ["1.png", "b/2.png", "b/10.png"]
+
+
+def found_in(folder):
+    return [image.path.relative_to(folder).as_posix() for image in find_images(folder)]
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path):
+    make(tmp_path, "elsewhere/1.png", "elsewhere/deep/2.png", "in/3.png")
+    inside = tmp_path / "in"
+    (inside / "linked").symlink_to(tmp_path / "elsewhere")
+    (inside / "photo.png").symlink_to(tmp_path / "elsewhere" / "1.png")
+    (inside / "self").symlink_to(inside)
+    (tmp_path / "elsewhere" / "up").symlink_to(inside)
+    assert found_in(inside) == ["3.png", "photo.png", "linked/1.png", "linked/deep/2.png"]
+
+
+def test_a_link_to_nothing_is_an_image_that_cannot_be_read(tmp_path):
+    make(tmp_path, "1.png")
+    for name in ("gone.png", "gone", "gone.txt"):
+        (tmp_path / name).symlink_to(tmp_path / "nowhere")
+    (tmp_path / "circle.png").symlink_to(tmp_path / "circle.png")
+    assert found_in(tmp_path) == ["1.png", "circle.png", "gone", "gone.png"]
+    for name in ("gone.png", "circle.png"):
+        with pytest.raises(InputError, match=name):
+            read_image(tmp_path / name)
+
+
+def test_a_pipe_is_no_image(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    assert found_in(tmp_path) == ["pipe.png"]
+    with pytest.raises(InputError, match="regular"):
+        read_image(tmp_path / "pipe.png")
 
 
 def test_a_missing_input_is_said_so(tmp_path):
