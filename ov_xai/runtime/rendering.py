@@ -73,26 +73,32 @@ def place_map(grid: npt.NDArray[np.uint8], placement: Placement, crop_padding: b
 def _sample(grid: npt.NDArray[np.uint8], placement: Placement) -> npt.NDArray[np.uint8]:
     """Return the part of a map that lies on the content of a padded input, one value per pixel of the photo.
 
-    Pixel (i + 1/2) of the photo lies at left + (i + 1/2) r of the input, and at that times w / input width, minus 1/2,
-    of the grid.
+    Linear interpolation is separable: a product with one small matrix from either side. OpenCV's warping rounds
+    coordinates to 1/32 of a cell, which shows where a cell covers many pixels.
     """
     rows, columns = grid.shape
     x0, y0, x1, y1 = placement.source_xyxy
     left, top, right, bottom = placement.content_xyxy
     input_w, input_h = placement.input_wh
-    step_x = (right - left) / (x1 - x0) * columns / input_w
-    step_y = (bottom - top) / (y1 - y0) * rows / input_h
-    matrix = np.array(
-        [
-            [step_x, 0, left * columns / input_w + step_x / 2 - 0.5],
-            [0, step_y, top * rows / input_h + step_y / 2 - 0.5],
-        ]
-    )
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    warped = cv2.warpAffine(
-        grid.astype(np.float32), matrix, (x1 - x0, y1 - y0), flags=flags, borderMode=cv2.BORDER_REPLICATE
-    )
-    return np.rint(warped).astype(np.uint8)
+    vertical = _weights(rows, y1 - y0, top / input_h, bottom / input_h)
+    horizontal = _weights(columns, x1 - x0, left / input_w, right / input_w)
+    values = vertical @ grid.astype(np.float32) @ horizontal.T  # (H, h) (h, w) (w, W)
+    return np.asarray(np.rint(values, out=values).astype(np.uint8))
+
+
+def _weights(cells: int, pixels: int, start: float, end: float) -> npt.NDArray[np.float32]:
+    """Return how much of each cell of an axis is in each pixel, f32 [pixels, cells]; rows sum to 1.
+
+    Args:
+        cells: number of cells, which cover the axis from 0 to 1.
+        pixels: number of pixels, which cover it from start to end.
+        start: 0..1.
+        end: 0..1.
+    """
+    centres = start + (np.arange(pixels) + 0.5) * (end - start) / pixels
+    positions = np.clip(centres * cells - 0.5, 0, cells - 1)  # cell n has its value at n
+    distances = np.abs(positions[:, None] - np.arange(cells))
+    return np.asarray(np.maximum(0, 1 - distances), np.float32)
 
 
 def blend(photo: Image, saliency: npt.NDArray[np.uint8], weight: float, colours: Image, seen: Placement) -> Image:

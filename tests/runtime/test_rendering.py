@@ -16,11 +16,10 @@ def preprocessing(resize, input_wh=(64, 64), fraction=1.0):
     return Preprocessing(0, "NCHW", input_wh, 3, (0.0,) * 3, (1.0,) * 3, resize, InputColor.RGB, 0, fraction)
 
 
-def half_pixel(grid, width, height):
-    """Interpolate linearly with cell centres at half pixels, edges repeated."""
+def interpolated(grid, x, y):
+    """Interpolate linearly at places x and y of an input of size 1 x 1, cell centres at half cells, edges repeated."""
     rows, columns = grid.shape
-    y = np.clip((np.arange(height) + 0.5) * rows / height - 0.5, 0, rows - 1)
-    x = np.clip((np.arange(width) + 0.5) * columns / width - 0.5, 0, columns - 1)
+    y, x = np.clip(y * rows - 0.5, 0, rows - 1), np.clip(x * columns - 0.5, 0, columns - 1)
     top, left = np.floor(y).astype(int), np.floor(x).astype(int)
     bottom, right = np.minimum(top + 1, rows - 1), np.minimum(left + 1, columns - 1)
     fy, fx = (y - top)[:, None], (x - left)[None]
@@ -30,28 +29,36 @@ def half_pixel(grid, width, height):
     return upper * (1 - fy) + lower * fy
 
 
+def placed(grid, placement):
+    """Return what the map is at the centre of every pixel of the photo, 0 where the model did not look."""
+    width, height = placement.photo_wh
+    x0, y0, x1, y1 = placement.source_xyxy
+    left, top, right, bottom = placement.content_xyxy
+    x = (left + (np.arange(x1 - x0) + 0.5) * (right - left) / (x1 - x0)) / placement.input_wh[0]
+    y = (top + (np.arange(y1 - y0) + 0.5) * (bottom - top) / (y1 - y0)) / placement.input_wh[1]
+    canvas = np.zeros((height, width))
+    canvas[y0:y1, x0:x1] = interpolated(grid, x, y)
+    return canvas
+
+
 GRID = np.random.default_rng(0).integers(0, 256, (7, 5), dtype=np.uint8)
 
 
-def test_a_map_is_stretched_with_half_pixel_centres():
-    placement = preprocessing(Resize.STANDARD).place(90, 70)
-    found = place_map(GRID, placement)
-    assert found.shape == (70, 90)
-    assert np.abs(found - half_pixel(GRID, 90, 70)).max() <= 1
+@pytest.mark.parametrize("shape", [(7, 5), (1, 1), (2, 90)])
+@pytest.mark.parametrize("photo_wh", [(900, 60), (60, 900), (300, 200), (64, 64), (1, 500), (3000, 2), (640, 480)])
+@pytest.mark.parametrize("resize", list(Resize))
+def test_a_map_lies_on_the_photo_with_half_pixel_centres(resize, photo_wh, shape):
+    grid = np.random.default_rng(0).choice(np.array([0, 255, 100], np.uint8), shape)
+    placement = preprocessing(resize, (64, 48)).place(*photo_wh)
+    found = place_map(grid, placement)
+    assert found.shape == photo_wh[::-1]
+    assert np.abs(found - placed(grid, placement)).max() <= 1
 
 
-@pytest.mark.parametrize("resize", [Resize.LETTERBOX, Resize.FIT_TO_WINDOW])
-@pytest.mark.parametrize("photo_wh", [(900, 60), (60, 900), (300, 200), (64, 64), (1, 500)])
-def test_a_letterboxed_map_is_cropped_to_the_photo(resize, photo_wh):
-    placement = preprocessing(resize).place(*photo_wh)
-    found = place_map(GRID, placement)
-    whole = half_pixel(GRID, 64 * 20, 64 * 20)
-    left, top, right, bottom = (edge * 20 for edge in placement.content_xyxy)
-    width, height = photo_wh
-    x = np.minimum((left + (np.arange(width) + 0.5) * (right - left) / width).astype(int), 64 * 20 - 1)
-    y = np.minimum((top + (np.arange(height) + 0.5) * (bottom - top) / height).astype(int), 64 * 20 - 1)
-    assert found.shape == (height, width)
-    assert np.abs(found - whole[y][:, x]).max() <= 8
+def test_a_whole_padded_map_is_stretched_over_the_photo():
+    placement = preprocessing(Resize.LETTERBOX).place(90, 40)
+    whole = preprocessing(Resize.STANDARD).place(90, 40)
+    assert np.abs(place_map(GRID, placement, crop_padding=False) - placed(GRID, whole)).max() <= 1
 
 
 def test_a_cropped_map_lies_where_the_model_looked():
