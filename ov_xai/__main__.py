@@ -7,6 +7,7 @@ import signal
 import sys
 from types import FrameType
 
+from ov_xai.cli.telemetry import silence_telemetry
 from ov_xai.errors import EXIT_INTERRUPTED
 
 
@@ -15,6 +16,7 @@ def main() -> None:
     kept = signal.getsignal(signal.SIGINT)
     if kept is signal.default_int_handler:  # else the caller wants interrupts ignored, as in the background
         signal.signal(signal.SIGINT, _leave)
+    silence_telemetry()
     from ov_xai.cli.main import run  # noqa: PLC0415 - takes a second, in which Ctrl-C is to be answered
 
     try:

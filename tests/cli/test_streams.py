@@ -63,3 +63,16 @@ def test_closed_streams_are_opened_onto_nothing(folder, closed):
     assert process.wait(120) == EXIT_OK
     assert ov.Core().read_model(folder / "model_xai.xml").output("saliency_map") is not None
     assert (folder / "model.xml").read_bytes().startswith(b"<?xml")
+
+
+def test_telemetry_without_a_home_is_silent(folder):
+    # Stands for a home that cannot be written, whoever runs the tests.
+    (folder / "home").write_text("no folder")
+    done = subprocess.run(
+        [sys.executable, "-m", "ov_xai", "cards"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(folder / "home")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
