@@ -10,6 +10,7 @@ from ov_xai.errors import RequestError, UnsupportedModelError
 from ov_xai.graph.image_input import CHANNEL_EXTENTS, find_image_input
 from ov_xai.graph.model_info import info_value, is_true
 from ov_xai.graph.view import sizes
+from ov_xai.runtime.bounds import Bounds
 from ov_xai.runtime.image_size import MAX_PIXELS
 from ov_xai.runtime.overrides import InputColor, Overrides, Resize
 from ov_xai.runtime.preprocessing import Preprocessing, listed
@@ -57,8 +58,16 @@ def preprocessing_of(model: ov.Model, overrides: Overrides | None = None) -> Pre
         input_color=color,
         pad_value=int(_number(model, "pad_value", 0, (0, 255))),
         crop_fraction=_number(model, "crop_fraction", 1, (0.01, 1)),
+        bounds_wh=(_bounds(source, letters, "W"), _bounds(source, letters, "H")),
         origin={"mean": mean_origin, "scale": scale_origin, "resize": resize_origin, "input_color": color_origin},
     )
+
+
+def _bounds(source: ov.Output, letters: str, letter: str) -> Bounds:
+    """Return the lengths that an axis of the image input may have."""
+    length = source.get_partial_shape()[letters.index(letter)]
+    most = length.get_max_length()  # negative where there is no limit
+    return Bounds(max(1, length.get_min_length()), most if most > 0 else None)
 
 
 def _number(model: ov.Model, key: str, default: float, allowed: tuple[float, float]) -> float:

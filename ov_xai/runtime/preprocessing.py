@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ov_xai.errors import InputError
+from ov_xai.runtime.bounds import Bounds
 from ov_xai.runtime.image_size import MAX_PIXELS
 from ov_xai.runtime.images import Image
 from ov_xai.runtime.overrides import InputColor, Resize
@@ -32,6 +34,7 @@ class Preprocessing:
         pad_value: colour of the padding.
         crop_fraction: for `crop`, the side of the centre square relative to the largest that fits.
         origin: where each setting comes from, for the line that is printed.
+        bounds_wh: what width and height may be where the model leaves them open.
     """
 
     position: int
@@ -45,6 +48,7 @@ class Preprocessing:
     pad_value: int = 0
     crop_fraction: float = 1.0
     origin: dict[str, str] = field(default_factory=dict)
+    bounds_wh: tuple[Bounds, Bounds] = (Bounds(), Bounds())
 
     def describe(self) -> str:
         """Return one line that says what is done and where each setting comes from."""
@@ -58,11 +62,14 @@ class Preprocessing:
 
     def _describe_resize(self) -> str:
         width, height = self.input_wh
+        wide, high = self.bounds_wh
         if width is None and height is None:
-            return "the photo's own size (the model takes any)"
+            if wide == high == Bounds():
+                return "the photo's own size (the model takes any)"
+            return f"the photo's own size, brought within what the model takes (width {wide}, height {high})"
         if width is None or height is None:
-            side = f"width {width}" if height is None else f"height {height}"
-            return f"resize to {side} in the photo's own shape (the model takes any length of the other side)"
+            side, bounds = (f"width {width}", high) if height is None else (f"height {height}", wide)
+            return f"resize to {side} in the photo's own shape (the model takes {bounds} of the other side)"
         crop = f" of {self.crop_fraction:g}" if self.resize is Resize.CROP else ""
         return f"resize {self.resize.value}{crop} to {width}x{height} ({self.origin['resize']})"
 
@@ -141,19 +148,29 @@ class Preprocessing:
 
     def _size_for(self, width: int, height: int) -> tuple[int, int]:
         """Return width and height of the input for a photo of a size."""
-        input_w, input_h = self.input_wh
-        if input_w is None and input_h is None:
-            return width, height
-        if input_w is None:
-            input_w = max(1, round(width * (input_h or height) / height))
-        if input_h is None:
-            input_h = max(1, round(height * input_w / width))
+        ratio = self._ratio_for(width, height)
+        input_w = self.input_wh[0] or self.bounds_wh[0].clipped(width * ratio)
+        input_h = self.input_wh[1] or self.bounds_wh[1].clipped(height * ratio)
         if input_w * input_h > MAX_PIXELS:
             raise InputError(
                 f"An image of {width}x{height} makes an input of {input_w}x{input_h}; at most {MAX_PIXELS} pixels are "
                 "made. Cut it into parts."
             )
         return input_w, input_h
+
+    def _ratio_for(self, width: int, height: int) -> float:
+        """Return by how much a photo of a size is scaled along open sides: by no more than bounds ask for.
+
+        Where no scale meets all of them, the largest side fits and the other is stretched.
+        """
+        photo_wh = (width, height)
+        fixed = [side / own for side, own in zip(self.input_wh, photo_wh, strict=True) if side is not None]
+        if fixed:
+            return fixed[0]
+        bounded = list(zip(self.bounds_wh, photo_wh, strict=True))
+        least = max(bounds.least / own for bounds, own in bounded)
+        most = min(((bounds.most / own) for bounds, own in bounded if bounds.most is not None), default=math.inf)
+        return min(max(1, least), most)
 
     def _canvas(self, photo: Image, placement: Placement) -> Image:
         x0, y0, x1, y1 = placement.source_xyxy

@@ -55,6 +55,42 @@ def test_a_side_that_the_model_leaves_open_follows_the_photo(shape, input_wh, sa
         assert placement.content_xyxy == (0, 0, *input_wh)
 
 
+@pytest.mark.parametrize(
+    ("photo_wh", "input_wh"),
+    [
+        ((100, 40), (100, 40)),  # fits
+        ((500, 250), (128, 64)),  # too large: made smaller
+        ((16, 40), (20, 50)),  # too narrow: made larger
+        ((1000, 20), (128, 24)),  # fits at no scale: stretched
+        ((20, 1000), (20, 64)),
+        ((1, 1), (24, 24)),
+    ],
+)
+def test_a_photo_is_brought_within_the_bounds_of_the_model(photo_wh, input_wh):
+    model = classifier_of([1, 3, ov.Dimension(24, 64), ov.Dimension(20, 128)])
+    preprocessing = preprocessing_of(model)
+    assert preprocessing.place(*photo_wh).input_wh == input_wh
+    assert "(width 20..128, height 24..64)" in preprocessing.describe()
+    (scores,) = run(model, [preprocessing.plain(photo_of(*photo_wh))])
+    assert scores.shape == (1, 4)
+
+
+def test_one_bounded_side_is_brought_within_its_bounds():
+    preprocessing = preprocessing_of(classifier_of([1, 3, 16, ov.Dimension(20, 40)]))
+    assert [preprocessing.place(*size).input_wh for size in ((30, 16), (10, 10), (90, 10))] == [
+        (30, 16),
+        (20, 16),
+        (40, 16),
+    ]
+    assert "the model takes 20..40 of the other side" in preprocessing.describe()
+
+
+def test_a_model_of_bounded_size_explains_photos_of_any_size():
+    session = Session(insert(classifier_of([1, 3, ov.Dimension(24, 64), ov.Dimension(20, 128)]), self_check=False))
+    shapes = [next(iter(session(photo_of(*size)).maps.values())).shape for size in ((500, 250), (1, 1), (40, 40))]
+    assert shapes == [(16, 32), (6, 6), (10, 10)]
+
+
 def test_a_model_with_one_open_side_runs_on_photos_of_any_shape():
     session = Session(insert(classifier_of([1, 3, 16, -1])))
     shapes = [session(photo_of(*size)).maps for size in ((40, 20), (21, 33), (200, 50))]
