@@ -109,7 +109,7 @@ def explain(
             parse_classes(classes, explain_all_classes, target_explain_group), confidence_threshold, top_k
         ),
         overrides=make_overrides(mean, scale, resize, input_color),
-        render=RenderOptions(overlay_weight, colormap.lower(), crop_padded_map is not False, rendered, per_detection),
+        render=RenderOptions(overlay_weight, colormap, crop_padded_map is not False, rendered, per_detection),
         labels=None if labels is None else read_label_file(labels),
         device=device,
         requests=requests,

@@ -128,11 +128,11 @@ def source_digest(source: str | os.PathLike[str] | ov.Model) -> str:
     if not isinstance(source, ov.Model):
         return _file_digest(model_files(Path(source)))
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.xml"
+        path, space = Path(folder) / "model.xml", _space(Path(folder))
         try:
             ov.serialize(source, path)
         except RuntimeError as error:
-            raise OutputError(f"A copy of the model cannot be written into '{folder}': {_space(path)}.") from error
+            raise OutputError(f"A copy of the model cannot be written into '{folder}': {space}.") from error
         return _file_digest(model_files(path))
 
 
@@ -165,11 +165,11 @@ def save_model(model: ov.Model, path: str | os.PathLike[str]) -> None:
         raise OutputError(f"Output '{path}' is a folder. Give the path of an .xml file.")
     scratch = _scratch_folder(path)
     try:
-        part = scratch / "model.xml"
+        part, space = scratch / "model.xml", _space(scratch)
         try:
             ov.save_model(model, part, compress_to_fp16=False)
         except RuntimeError as error:
-            raise OutputError(_explain_failed_write(path, scratch)) from error
+            raise OutputError(f"Output '{path}' cannot be written: {space}. Free some space or change -o.") from error
         exchange(part, path)
     except OSError as error:
         raise OutputError(f"Output '{path}' cannot be written: {error.strerror}.") from error
@@ -186,11 +186,6 @@ def _scratch_folder(path: Path) -> Path:
         raise OutputError(f"Cannot write into '{path.parent}': {error.strerror}. Change -o.") from error
 
 
-def _explain_failed_write(path: Path, scratch: Path) -> str:
-    return f"Output '{path}' cannot be written: {_space(scratch)}. Free some space or change -o."
-
-
-def _space(path: Path) -> str:
-    """Return how much space is left, for messages of failed writes."""
-    folder = path if path.is_dir() else path.parent
+def _space(folder: Path) -> str:
+    """Return how much space is left, for messages of failed writes; ask before, as what is written fills it."""
     return f"{shutil.disk_usage(folder).free / 2**20:.1f} MiB are free there"

@@ -21,7 +21,7 @@ from ov_xai.runtime.labels import safe_labels
 from ov_xai.runtime.placement import Placement
 from ov_xai.runtime.png import encode_indexed, encode_rgb
 from ov_xai.runtime.predictions import BoxXYXY, Prediction
-from ov_xai.runtime.rendering import blend, palette, place_map, to_u8
+from ov_xai.runtime.rendering import blend, palette, parse_colormap, place_map, to_u8
 
 DEFAULT_COLORMAP = "jet"
 DEFAULT_WEIGHT = 0.5
@@ -33,10 +33,13 @@ class RenderOptions:
 
     Attributes:
         weight: part of the map in an overlay, 0..1.
-        colormap: name of the colour map.
+        colormap: name of the colour map, in any case.
         crop_padding: leave out the part of a map that lies on the padding of a letterboxed input.
         rendered: write pictures; otherwise raw maps as `.npy` and `.tiff`.
         per_detection: also write, for each detection, its part of the overlay.
+
+    Raises:
+        RequestError: there is no such colour map, or the weight is not from 0 to 1.
     """
 
     weight: float = DEFAULT_WEIGHT
@@ -48,6 +51,7 @@ class RenderOptions:
     def __post_init__(self) -> None:
         if not 0 <= self.weight <= 1:
             raise RequestError(f"The overlay weight is {self.weight:g}; expected a number from 0 to 1.")
+        object.__setattr__(self, "colormap", parse_colormap(self.colormap))
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ class Explanation:
         Args:
             label: which map.
             weight: part of the map, 0..1.
-            colormap: name of the colour map.
+            colormap: name of the colour map, in any case.
             crop_padding: see `RenderOptions`.
 
         Raises:

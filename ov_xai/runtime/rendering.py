@@ -23,16 +23,26 @@ COLORMAPS = {
 }
 
 
+def parse_colormap(text: str) -> str:
+    """Return the name of a colour map, given in any case.
+
+    Raises:
+        RequestError: there is no such colour map.
+    """
+    name = str(text).lower()
+    if name not in COLORMAPS:
+        raise RequestError(f"colormap '{text}' is not known; expected one of: {', '.join(COLORMAPS)}.")
+    return name
+
+
 def palette(name: str) -> Image:
     """Return the 256 colours of a colour map as u8 [256, 3], RGB.
 
     Raises:
         RequestError: there is no such colour map.
     """
-    if name not in COLORMAPS:
-        raise RequestError(f"colormap '{name}' is not known; expected one of: {', '.join(COLORMAPS)}.")
     ramp = np.arange(256, dtype=np.uint8)[:, None]
-    return np.asarray(np.ascontiguousarray(cv2.applyColorMap(ramp, COLORMAPS[name])[:, 0, ::-1]))
+    return np.asarray(np.ascontiguousarray(cv2.applyColorMap(ramp, COLORMAPS[parse_colormap(name)])[:, 0, ::-1]))
 
 
 def to_u8(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

@@ -1,9 +1,11 @@
 """A user's mistake is one line on stderr and the exit code of its kind; nothing is left behind."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import openvino as ov
@@ -138,13 +140,17 @@ def test_skipped_images_are_reported(folder, capfd):
 
 
 def test_a_full_disk_leaves_nothing_behind(folder, monkeypatch, capfd):
+    free = [3 << 20]
+
     def full(*_, **__):
+        free[0] = 0
         raise RuntimeError("basic_ios::clear: iostream error")
 
     monkeypatch.setattr(ov, "save_model", full)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free[0]))
     before = listing(folder)
     assert run(["insert", CLASSIFIER]) == 6
-    assert "cannot be written" in capfd.readouterr().err
+    assert "cannot be written: 3.0 MiB are free there" in capfd.readouterr().err
     assert listing(folder) == before
 
 

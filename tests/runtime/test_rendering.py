@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from ov_xai import RequestError, Resize
+from ov_xai.runtime.explanation import RenderOptions
 from ov_xai.runtime.overrides import InputColor
 from ov_xai.runtime.placement import Placement
 from ov_xai.runtime.png import encode_indexed, encode_rgb
@@ -100,6 +101,14 @@ def test_red_means_more_attention():
     assert colours[0][2] > colours[0][0]
     with pytest.raises(RequestError, match="jet"):
         palette("rainbow")
+
+
+@pytest.mark.parametrize("name", ["Viridis", "TURBO"])
+def test_colour_maps_are_known_in_any_case(name):
+    np.testing.assert_array_equal(palette(name), palette(name.lower()))
+    assert RenderOptions(colormap=name) == RenderOptions(colormap=name.lower())
+    with pytest.raises(RequestError, match="Rainbow"):
+        RenderOptions(colormap="Rainbow")
 
 
 @pytest.mark.parametrize("name", COLORMAPS)
