@@ -8,7 +8,6 @@ optional PLTE, one IDAT, IEND; every row is filtered by difference to the row ab
 from __future__ import annotations
 
 import struct
-import zlib
 from typing import Any
 
 import numpy as np
@@ -37,13 +36,15 @@ def _encode(rows: npt.NDArray[np.uint8], width: int, colour_type: int, colours: 
     filtered[0, 1:] = rows[0]
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
     header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
-    chunks = [_SIGNATURE, _chunk(b"IHDR", header)]
+    parts = [_SIGNATURE, *_chunk(b"IHDR", header)]
     if colours is not None:
-        chunks.append(_chunk(b"PLTE", colours))
-    chunks.append(_chunk(b"IDAT", isal_zlib.compress(filtered, 1)))
-    chunks.append(_chunk(b"IEND", b""))
-    return b"".join(chunks)
+        parts += _chunk(b"PLTE", colours)
+    parts += _chunk(b"IDAT", isal_zlib.compress(filtered, 1))
+    parts += _chunk(b"IEND", b"")
+    return b"".join(parts)
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
+def _chunk(kind: bytes, data: bytes) -> tuple[bytes, ...]:
+    """Return the parts of a chunk, not yet joined: the data are large."""
+    checksum = isal_zlib.crc32(data, isal_zlib.crc32(kind))
+    return struct.pack(">I", len(data)), kind, data, struct.pack(">I", checksum)

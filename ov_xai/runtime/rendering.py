@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import cv2
@@ -35,14 +36,17 @@ def parse_colormap(text: str) -> str:
     return name
 
 
+@cache
 def palette(name: str) -> Image:
-    """Return the 256 colours of a colour map as u8 [256, 3], RGB.
+    """Return the 256 colours of a colour map as u8 [256, 3], RGB; always the same array, which cannot be written.
 
     Raises:
         RequestError: there is no such colour map.
     """
     ramp = np.arange(256, dtype=np.uint8)[:, None]
-    return np.asarray(np.ascontiguousarray(cv2.applyColorMap(ramp, COLORMAPS[parse_colormap(name)])[:, 0, ::-1]))
+    colours = np.ascontiguousarray(cv2.applyColorMap(ramp, COLORMAPS[parse_colormap(name)])[:, 0, ::-1])
+    colours.setflags(write=False)
+    return np.asarray(colours)
 
 
 def to_u8(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
@@ -123,7 +127,7 @@ def blend(photo: Image, saliency: npt.NDArray[np.uint8], weight: float, colours:
     """
     x0, y0, x1, y1 = seen.source_xyxy
     part = cv2.applyColorMap(np.ascontiguousarray(saliency[y0:y1, x0:x1]), colours[:, None, :])
-    mixed = cv2.addWeighted(part, weight, np.ascontiguousarray(photo[y0:y1, x0:x1]), 1 - weight, 0)
+    mixed = cv2.addWeighted(part, weight, np.ascontiguousarray(photo[y0:y1, x0:x1]), 1 - weight, 0, dst=part)
     if (x0, y0, x1, y1) == (0, 0, *seen.photo_wh):
         return np.asarray(mixed)
     result: Image = photo.copy()
