@@ -94,9 +94,9 @@ def _walk(folder: Path, root: Path, closed: frozenset[Path]) -> Iterator[ImageFi
 def _is_image(path: Path) -> bool:
     """Return whether a file is an image by its name; one that a link does not lead to may be an image or a folder."""
     extension = path.suffix.lower()
-    if extension in EXTENSIONS:
-        return not path.is_dir()
-    return not extension and path.is_symlink() and not path.exists()
+    if path.is_symlink() and not path.exists():
+        return not extension or extension in EXTENSIONS
+    return extension in EXTENSIONS and path.is_file()
 
 
 def unique_stems(names: list[str]) -> dict[str, str]:
