@@ -20,6 +20,7 @@ from ov_xai.runtime.explainer import Prepared
 from ov_xai.runtime.explanation import Explanation, RenderOptions
 from ov_xai.runtime.files import make_folder
 from ov_xai.runtime.images import ImageFile, find_images, read_image
+from ov_xai.runtime.opencv_threads import one_thread_each
 from ov_xai.runtime.records import (
     Identity,
     Record,
@@ -117,7 +118,11 @@ def explain_folder(
     summary.kept = len(kept)
     files = (file for file in find_images(source, options.output) if _relative(file, root) not in kept)
     # Closed whatever happens here: what is under way must have ended before the caller goes on.
-    with open_records(options.output, kept) as records, closing(_pipeline(session, files, root, options)) as results:
+    with (
+        one_thread_each(),
+        open_records(options.output, kept) as records,
+        closing(_pipeline(session, files, root, options)) as results,
+    ):
         for record in results:
             append_record(records, record)
             if "error" in record:

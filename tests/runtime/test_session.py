@@ -221,6 +221,18 @@ def files_below(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
+def test_opencv_keeps_the_number_of_its_threads(session, photos, tmp_path):
+    before, during = cv2.getNumThreads(), []
+    try:
+        cv2.setNumThreads(2)
+        explain_folder(
+            session, photos / "coffee.png", DumpOptions(tmp_path), lambda _: during.append(cv2.getNumThreads())
+        )
+        assert (during, cv2.getNumThreads()) == ([1], 2)
+    finally:
+        cv2.setNumThreads(before)
+
+
 def test_a_folder_becomes_a_folder(session, photos, tmp_path):
     copy_photo(photos, tmp_path / "in", "a.jpg", "a.png", "sub/b.jpg", "sub/deep/ä b.png")
     (tmp_path / "in" / "broken.jpg").write_bytes(b"no image")
