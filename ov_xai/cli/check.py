@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import click
 
 from ov_xai.checks import CATALOGUE, Check, CheckOptions, Outcome, Result, Verdict, as_junit, choose
 from ov_xai.checks import check as run_checks
-from ov_xai.cli.console import say
+from ov_xai.cli.console import say, say_json
 from ov_xai.cli.options import safe_option
 from ov_xai.errors import EXIT_OK, RequestError
 from ov_xai.runtime.files import require_place, write_result
@@ -94,7 +93,7 @@ def check(
     if junit is not None:
         write_result(junit, as_junit(verdict))
     if as_json:
-        click.echo(json.dumps(verdict.to_dict(), indent=2))
+        say_json(verdict.to_dict())
     else:
         say(_summary(verdict))
     if settings.write_baseline is not None:
