@@ -110,6 +110,13 @@ def test_a_batch_of_one_stays_where_it_was():
     assert regroup(tokens, [12, 6])[0][0][0] == Factor(BATCH, 1)
 
 
+def test_a_batch_of_one_between_places_and_heads_goes_with_the_heads():
+    tokens = (((Factor(Y, 4), Factor(X, 10)),), axis_of(BATCH, 1), axis_of(OTHER, 12))
+    heads = regroup(tokens, [40, 3, 4])
+    assert heads == (tokens[0], ((Factor(BATCH, 1), Factor(OTHER, 3)),), axis_of(OTHER, 4))
+    assert grid(heads) == Grid(4, 10)
+
+
 def test_a_token_beside_the_grid_comes_through():
     axis = ((), (Factor(Y, 4), Factor(X, 10)))
     tokens = (axis_of(BATCH, None), axis, axis_of(OTHER, 12))
