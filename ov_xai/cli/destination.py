@@ -18,7 +18,8 @@ def choose_output(model: Path, output: Path | None, suffix: str, in_place: bool)
             raise OutputError("--in-place writes over an .xml model; it goes with neither -o nor another format.")
         return model
     named = model if model.name else model.resolve()  # "." is called what the folder is called
-    chosen = output or named.parent / f"{named.name.removesuffix(named.suffix)}{suffix}.xml"
+    stem = named.name if named.is_dir() else named.name.removesuffix(named.suffix)
+    chosen = output or named.parent / f"{stem}{suffix}.xml"
     if chosen.resolve() == model.resolve():
         raise OutputError(f"Output '{chosen}' is the model itself. Use --in-place to write over it, or change -o.")
     return chosen

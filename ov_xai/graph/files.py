@@ -21,6 +21,12 @@ def model_files(path: Path) -> list[Path]:
     return [path, *(item for item in _weight_files(path) if item.is_file())]
 
 
+def missing_weights(path: Path) -> list[Path]:
+    """Return the files with weights that an ONNX model names and that are not there."""
+    named = _external_data(path) if path.suffix.lower() == ".onnx" else []
+    return [item for item in named if not item.is_file()]
+
+
 def _weight_files(path: Path) -> list[Path]:
     kind = path.suffix.lower()
     if kind == ".onnx":

@@ -13,10 +13,12 @@ import openvino as ov
 
 from ov_xai.errors import ModelReadError, OutputError
 from ov_xai.graph.exchange import exchange
-from ov_xai.graph.files import model_files
+from ov_xai.graph.files import missing_weights, model_files
 from ov_xai.graph.safe import try_model
 
 _BLOCK = 1 << 20
+#: Lines of OpenVINO's messages that do not say what is wrong.
+_NOISE = ("Exception from", "Check '", "FrontEnd API failed", "Loading input model", "Failed operations detailed log")
 
 
 def read_model(path: str | os.PathLike[str], *, safe: bool = False) -> ov.Model:
@@ -114,13 +116,18 @@ def _explain(path: Path, message: str) -> str:
     if "is_valid_weights_range" in message or "Incorrect weights" in message:
         weights = path.with_suffix(".bin")
         return f"The weights '{weights}' are shorter than '{path.name}' says. Export or copy the model again."
+    missing = missing_weights(path)
+    if missing:
+        return (
+            f"The weights '{missing[0]}' of '{path.name}' are missing. Copy them beside it, or export the model again."
+        )
     lines = [line.strip() for line in message.splitlines() if line.strip() and not _is_noise(line)]
     detail = re.sub(r"\s+", " ", lines[0])[:200] if lines else "OpenVINO gives no reason"
     return f"OpenVINO cannot read '{path}': {detail}. Check that the file is complete and its format is supported."
 
 
 def _is_noise(line: str) -> bool:
-    return line.strip().startswith(("Exception from", "Check '", "FrontEnd API failed"))
+    return line.strip().startswith(_NOISE)
 
 
 def source_digest(source: str | os.PathLike[str] | ov.Model) -> str:

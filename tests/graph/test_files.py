@@ -5,8 +5,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from ov_xai.errors import ModelReadError
 from ov_xai.graph.files import model_files
-from ov_xai.graph.io import source_digest
+from ov_xai.graph.io import read_model, source_digest
 
 
 def onnx_with_external_data(folder, weights_name):
@@ -31,6 +32,13 @@ def test_weights_of_onnx_outside_the_file_count(tmp_path, name):
     before = source_digest(path)
     (tmp_path / name).write_bytes(np.zeros((3, 2), np.float32).tobytes())
     assert source_digest(path) != before
+
+
+def test_weights_that_are_missing_are_named(tmp_path):
+    path = onnx_with_external_data(tmp_path, "weights.data")
+    (tmp_path / "weights.data").unlink()
+    with pytest.raises(ModelReadError, match="weights.data' of 'model.onnx' are missing"):
+        read_model(path)
 
 
 @pytest.mark.parametrize(("model", "weights"), [("m.xml", "m.bin"), ("m.pdmodel", "m.pdiparams")])
