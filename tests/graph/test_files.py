@@ -37,7 +37,7 @@ def test_weights_of_onnx_outside_the_file_count(tmp_path, name):
 def test_weights_that_are_missing_are_named(tmp_path):
     path = onnx_with_external_data(tmp_path, "weights.data")
     (tmp_path / "weights.data").unlink()
-    with pytest.raises(ModelReadError, match="weights.data' of 'model.onnx' are missing"):
+    with pytest.raises(ModelReadError, match=r"weights\.data' of 'model\.onnx' are missing"):
         read_model(path)
 
 
