@@ -54,14 +54,16 @@ class ScoreFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         activation: makes probabilities of the scores in the graph; "none" when they are probabilities.
         background: which class means "nothing".
         first_column: the first column of the classes, in tables that hold more.
-        objectness_column: the column that all classes are multiplied with.
+        classes: how many columns from there on are classes; all when left out.
+        objectness_column: the column that all classes are multiplied with; "none" when no column is.
         anchors: boxes per place, in tables that do not divide them.
     """
 
     activation: ActivationWord | None = None
     background: Literal["none", "first", "last"] | None = None
     first_column: Column | None = None
-    objectness_column: Column | None = None
+    classes: Count | None = None
+    objectness_column: Column | Literal["none"] | None = None
     anchors: Count | None = None
 
 

@@ -49,6 +49,7 @@ class LabelIds:
         columns: number of columns.
         offset: what is added to a column to give its label id.
         background: the column that means "nothing"; None for none.
+        numbered: whether a background behind all classes has a label id.
         score_at: (output, column) where the confidence of a selected detection stands; None when none is selected.
         label_at: the same of its label id.
     """
@@ -56,6 +57,7 @@ class LabelIds:
     columns: int
     offset: int = 0
     background: int | None = None
+    numbered: bool = False
     score_at: tuple[int, int] | None = None
     label_at: tuple[int, int] | None = None
 
@@ -65,7 +67,7 @@ class LabelIds:
         labels: list[int | None] = [None] * max(0, self.offset)
         first = max(0, -self.offset)
         labels.extend(None if column == self.background else column for column in range(first, self.columns))
-        while labels and labels[-1] is None:
+        while not self.numbered and labels and labels[-1] is None:
             labels.pop()
         return tuple(labels)
 
@@ -78,7 +80,7 @@ def find_label_ids(view: GraphView, head: ClassHead) -> LabelIds:
         head: its class scores.
     """
     count = len(head.columns)
-    plain = LabelIds(count, background=head.background)
+    plain = LabelIds(count, background=head.background, numbered=head.background_named)
     if not feeds(view, head.levels, DECISION_OPS | CONTROL_FLOW) or not _come_out(view.model, head):
         return plain
     asked = sorted({0, min(1, count - 1), count - 1})
@@ -90,7 +92,7 @@ def find_label_ids(view: GraphView, head: ClassHead) -> LabelIds:
     answered = {answer.column for answer in answers if answer.values.get(place) == answer.column + offset}
     # A background is the first class or the last; another that does not come out is suppressed by chance.
     silent = [column for column in (0, count - 1) if column not in answered and count > 1]
-    return LabelIds(count, offset, silent[0] if silent else None, answers[0].score_at, place)
+    return LabelIds(count, offset, silent[0] if silent else None, score_at=answers[0].score_at, label_at=place)
 
 
 def _come_out(model: ov.Model, head: ClassHead) -> bool:

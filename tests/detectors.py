@@ -124,15 +124,16 @@ def four_classes(batch=1):
     return model_of(image, ("boxes", boxes), ("scores", scores)), known
 
 
-def own_objectness(batch=1):
-    """Boxes, an objectness of its own layer and classes, as columns of [N, P, 5 + K]."""
+def own_objectness(batch=1, behind=False):
+    """Boxes, an objectness of its own layer before or behind the classes, as columns of [N, P, 5 + K]."""
     image, levels = pyramid(batch)
     parts = []
     for index, x in enumerate(levels):
         box = head(x, 4, f"box_{index}", 10 + 20 * index)
         sure = ops.sigmoid(head(x, 1, f"sure_{index}", 90 + 20 * index))
         scores = ops.sigmoid(head(x, CLASSES, f"class_{index}", 50 + 20 * index))
-        parts.append(rows(ops.concat([box, sure, scores], 1), 1, 5 + CLASSES))
+        columns = [box, scores, sure] if behind else [box, sure, scores]
+        parts.append(rows(ops.concat(columns, 1), 1, 5 + CLASSES))
     return model_of(image, ("output", ops.concat(parts, 1))), Known(names("class"), objectness_raw=names("sure"))
 
 
@@ -299,6 +300,7 @@ FORMS = {
     "separate_outputs": separate_outputs,
     "four_classes": four_classes,
     "own_objectness": own_objectness,
+    "own_objectness_behind": partial(own_objectness, behind=True),
     "anchors_with_objectness": anchors_with_objectness,
     "softmax_with_background": softmax_with_background,
     "softmax_whose_background_is_cut_off": softmax_whose_background_is_cut_off,
@@ -313,6 +315,36 @@ FORMS = {
     "detection_output": detection_output,
     "queries_from_places": queries_from_places,
 }
+
+
+def groups_of_classes(sizes=(1, 2, 2), boxes=True):
+    """Return a detector with a layer and a sigmoid for each group of classes, beside boxes or in an output apart."""
+    image, levels = pyramid()
+    parts, beside = [], []
+    for index, x in enumerate(levels):
+        groups = [ops.sigmoid(head(x, size, f"group_{index}_{k}", 50 + 7 * k)) for k, size in enumerate(sizes)]
+        box = head(x, 4, f"box_{index}", 10 + 20 * index)
+        parts.append(rows(ops.concat([box, *groups] if boxes else groups, 1), 1, sum(sizes) + (4 if boxes else 0)))
+        beside.append(rows(box, 1, 4))
+    outputs = [("scores", ops.concat(parts, 1))]
+    return model_of(image, *outputs, *([] if boxes else [("boxes", ops.concat(beside, 1))]))
+
+
+def one_layer_per_place(columns=8):
+    """Return a detector whose only layer per level gives a box and scores of one anchor, [N, P, columns]."""
+    image, levels = pyramid()
+    raw = joined(heads(levels, columns, "raw"), 1, columns)
+    split = ops.variadic_split(raw, ops.constant(np.int64(2)), ints(4, columns - 4))
+    table = ops.concat([split.output(0), ops.sigmoid(split.output(1))], 2)
+    return model_of(image, ("output", table))
+
+
+def two_anchors_in_logits():
+    """Return a detector of two levels and two anchors with layers of its own per level, which ends in logits."""
+    image, levels = pyramid()
+    boxes = joined(heads(levels, 8, "box"), 2, 4)
+    logits = joined(heads(levels, 2 * CLASSES, "class", 50), 2, CLASSES)
+    return model_of(image, ("logits", logits), ("boxes", boxes))
 
 
 def segmenter(activation=None, classes=CLASSES, resized=False, ids=False):

@@ -64,10 +64,11 @@ def _by_label(emit: Emitter, values: ov.Output, columns: Columns, empty: float) 
     used = [column for column in columns if column is not None]
     first = columns.index(used[0])
     kept = emit.slice(values, used[0], used[-1] + 1, 1)
-    if first == 0:
+    behind = len(columns) - first - len(used)
+    if first == behind == 0:
         return kept
     others = [0] * (len(values.get_partial_shape()) - 2)
-    return emit.pad(kept, [0, first, *others], [0, 0, *others], empty)
+    return emit.pad(kept, [0, first, *others], [0, behind, *others], empty)
 
 
 def _shift(columns: Columns) -> int:

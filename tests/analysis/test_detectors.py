@@ -5,8 +5,31 @@ import openvino as ov
 import pytest
 from openvino import opset13 as ops
 
-from ov_xai import ModelMismatchError, UnsupportedModelError, insert, inspect, read_card, read_manifest
-from tests.detectors import CLASSES, FORMS, GRIDS, heads, joined, model_of, pyramid, segmenter
+from ov_xai import (
+    CardError,
+    InsertionRequest,
+    ModelMismatchError,
+    UnsupportedModelError,
+    insert,
+    inspect,
+    read_card,
+    read_manifest,
+)
+from ov_xai.analysis.dissection import dissect
+from ov_xai.analysis.scores import Activation
+from tests.detectors import (
+    CLASSES,
+    FORMS,
+    GRIDS,
+    groups_of_classes,
+    heads,
+    joined,
+    model_of,
+    one_layer_per_place,
+    pyramid,
+    segmenter,
+    two_anchors_in_logits,
+)
 from tests.models import ints, weights
 
 
@@ -226,3 +249,104 @@ def test_a_model_that_cannot_be_run_is_refused():
     with pytest.raises(UnsupportedModelError, match="cannot be run"):
         insert(model)
     assert inspect(model).refusal is not None
+
+
+def card_of(tmp_path, match="", scores=""):
+    path = tmp_path / "card.toml"
+    path.write_text(f'name = "a"\ntitle = "b"\n[match]\n{match}\n[scores]\n{scores}\n')
+    return read_card(path)
+
+
+def some_labels(count):
+    return tuple(f"label {index}" for index in range(count))
+
+
+def objectness_of(manifest):
+    columns = manifest.readout.objectness
+    return None if columns is None else columns.start
+
+
+def test_a_group_of_one_class_beside_boxes_may_be_an_objectness(tmp_path):
+    model = groups_of_classes()
+    with pytest.raises(UnsupportedModelError, match=r"5 columns.*may be an objectness") as caught:
+        insert(model)
+    assert "--labels" in caught.value.remedy
+    assert "objectness_column" in caught.value.remedy
+    for labels, classes, objectness in ((5, 5, None), (4, 4, 4)):
+        manifest = read_manifest(insert(model, labels=some_labels(labels)))
+        assert (manifest.classes, objectness_of(manifest)) == (classes, objectness)
+    manifest = read_manifest(insert(model, card=card_of(tmp_path, scores='objectness_column = "none"')))
+    assert (manifest.classes, objectness_of(manifest)) == (5, None)
+
+
+def test_a_group_of_one_class_among_scores_only_is_a_class():
+    manifest = read_manifest(insert(groups_of_classes(boxes=False)))
+    assert (manifest.classes, objectness_of(manifest)) == (5, None)
+
+
+@pytest.mark.parametrize("labels", [None, 3])
+def test_scores_of_one_layer_and_anchor_do_not_tell_an_objectness(labels):
+    with pytest.raises(UnsupportedModelError, match="may be an objectness"):
+        insert(one_layer_per_place(), labels=None if labels is None else some_labels(labels))
+
+
+def test_as_many_labels_as_columns_leave_no_objectness():
+    manifest = read_manifest(insert(one_layer_per_place(), labels=some_labels(4)))
+    assert (manifest.classes, manifest.readout.scores[0].start, objectness_of(manifest)) == (4, 4, None)
+
+
+@pytest.mark.parametrize(
+    ("facts", "classes", "objectness"),
+    [
+        ("objectness_column = 4", range(5, 8), 4),
+        ("objectness_column = 7", range(4, 7), 7),
+        ("first_column = 4\nobjectness_column = 7", range(4, 7), 7),
+        ("first_column = 4\nclasses = 3\nobjectness_column = 7", range(4, 7), 7),
+        ("classes = 2", range(4, 6), None),
+        ('objectness_column = "none"', range(4, 8), None),
+    ],
+)
+def test_a_card_tells_classes_and_objectness(tmp_path, facts, classes, objectness):
+    manifest = read_manifest(insert(one_layer_per_place(), card=card_of(tmp_path, scores=facts)))
+    columns = manifest.readout.scores[0]
+    assert (range(columns.start, columns.stop), objectness_of(manifest)) == (classes, objectness)
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ("objectness_column = 5", "among the classes, columns 4 to 7"),
+        ("first_column = 4\nclasses = 5", r"classes - 1 is 8; the tables have 8 columns"),
+    ],
+)
+def test_a_card_with_columns_that_are_not_there(tmp_path, facts, said):
+    with pytest.raises(CardError, match=said):
+        insert(one_layer_per_place(), card=card_of(tmp_path, scores=facts))
+
+
+@pytest.mark.parametrize(
+    ("labels", "activation", "background"),
+    [
+        (("Background", "a", "b"), "softmax", 0),
+        (("a", "b", "__background__"), "softmax", 2),
+        (("a", "b", "c"), "sigmoid", None),
+        (("a", "bg", "b"), "sigmoid", None),
+        (None, "sigmoid", None),
+    ],
+)
+def test_a_label_tells_the_background_of_logits(labels, activation, background):
+    manifest = read_manifest(insert(two_anchors_in_logits(), labels=labels))
+    assert (manifest.readout.activation, manifest.readout.background) == (activation, background)
+    assert manifest.unused_classes == ([] if background is None else [background])
+
+
+SSD = 'made_by = "none"\nmin_anchors = 2'
+
+
+def test_labels_come_before_a_card_that_was_found_but_not_before_one_that_was_given(tmp_path):
+    card = card_of(tmp_path, SSD, 'activation = "softmax"\nbackground = "first"')
+    given = read_manifest(insert(two_anchors_in_logits(), card=card, labels=some_labels(3)))
+    assert (given.readout.activation, given.unused_classes) == ("softmax", [0])
+    model, request = two_anchors_in_logits(), InsertionRequest(labels=some_labels(3))
+    found = dissect(model, request, [card]).head
+    assert (found.activation, found.background) == (Activation.SIGMOID, None)

@@ -62,10 +62,12 @@ class ClassHead:
         columns: columns of the tables that hold the class scores, in order.
         objectness: column of the same tables that the class scores are to be multiplied with; None for none.
         objectness_levels: the same in tables of their own, one per level; empty for none.
+        unsure: whether structure does not tell if one of the columns, the first or the last, is an objectness.
         made_by: the activation that the scores in the tables have been through.
         activation: the activation that makes probabilities of them; NONE when they are probabilities.
         complete: whether the columns are all that the activation made, so that a background is still among them.
         background: index among `columns` of the class that means "nothing"; None for none.
+        background_named: whether a label names the background, so that it is counted among the label ids.
         alone: whether the model's outputs hold nothing else, so that boxes must be among the columns.
         enlarged: whether the model goes on with the tables, resizing them.
         shared_weights: whether all levels are scored by the same weights; False with a single layer.
@@ -75,10 +77,12 @@ class ClassHead:
     columns: range
     objectness: int | None = None
     objectness_levels: tuple[Level, ...] = ()
+    unsure: bool = False
     made_by: Activation = Activation.NONE
     activation: Activation = Activation.NONE
     complete: bool = True
     background: int | None = None
+    background_named: bool = False
     alone: bool = False
     enlarged: bool = False
     shared_weights: bool = False

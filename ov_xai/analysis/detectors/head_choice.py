@@ -10,13 +10,13 @@ from ov_xai.analysis.detectors.card_facts import matches, settled, without_own_b
 from ov_xai.analysis.detectors.class_head import ClassHead
 from ov_xai.analysis.detectors.feature_map import works_on_regions
 from ov_xai.analysis.detectors.head_search import class_heads
+from ov_xai.analysis.detectors.labels import known_labels
 from ov_xai.analysis.detectors.levels import feeds
 from ov_xai.analysis.detectors.task import DetectorTask, is_picture
 from ov_xai.analysis.scores import Activation, named_output
 from ov_xai.cards import Card
 from ov_xai.errors import ModelMismatchError, UnsupportedModelError
 from ov_xai.graph.kinds import DECISION_OPS
-from ov_xai.graph.model_info import read_labels
 from ov_xai.graph.view import GraphView, node_key, shape_text, sizes
 from ov_xai.request import InsertionRequest
 
@@ -31,18 +31,19 @@ def scored_places(
         ModelMismatchError: the output named in the request holds none.
     """
     view = surface.view
-    heads = [] if works_on_regions(view) else class_heads(view, surface.layouts)
+    labels = known_labels(view, request)
+    heads = [] if works_on_regions(view) else class_heads(view, surface.layouts, labels.count)
     heads = [head for head in heads if not _counts_queries(view, head)]
     if request.score_output is not None:
         heads = _of_output(view, heads, request.score_output)
-    labels = _label_count(view, request)
-    head = _choose(view, heads, labels, cards)
+    head = _choose(view, heads, labels.count, cards)
     if head is None:
         return None
     card = next((card for card in cards if matches(card.match, view, head)), None)
-    picture = is_picture(view, surface.layouts, head, labels == len(head.columns))
+    picture = is_picture(view, surface.layouts, head, labels.count == len(head.columns))
     task = DetectorTask.SEGMENTATION if picture else DetectorTask.DETECTION
-    return without_own_boxes(settled(head, card, task, labels), task, labels), card, task
+    own = card is not None and card == request.card
+    return without_own_boxes(settled(head, card, task, labels, own), task, labels.count), card, task
 
 
 def _counts_queries(view: GraphView, head: ClassHead) -> bool:
@@ -52,11 +53,6 @@ def _counts_queries(view: GraphView, head: ClassHead) -> bool:
         return False
     shapes = [sizes(output) or [] for output in view.model.outputs]
     return any(len(shape) == 3 and shape[1] == table.columns for shape in shapes)
-
-
-def _label_count(view: GraphView, request: InsertionRequest) -> int | None:
-    labels = request.labels or read_labels(view.model)
-    return None if labels is None else len(labels)
 
 
 def _choose(view: GraphView, heads: list[ClassHead], labels: int | None, cards: Sequence[Card]) -> ClassHead | None:

@@ -9,32 +9,36 @@ from ov_xai.analysis.axes import Grid
 from ov_xai.analysis.detectors.box_columns import BOX_COLUMNS, divided_by_anchors, without_boxes
 from ov_xai.analysis.detectors.class_head import ClassHead, Level
 from ov_xai.analysis.detectors.levels import feeds, finest_first, levels_of
+from ov_xai.analysis.detectors.objectness import ScoreColumns, score_columns
 from ov_xai.analysis.detectors.tables import (
     Table,
     activated_tables,
     columns_made,
-    from_source,
     linear_tables,
     reaches_an_end,
     replaces,
 )
 from ov_xai.analysis.propagation import Layouts
-from ov_xai.analysis.scores import Activation
 from ov_xai.graph.layers import constant_root, nearest_layers
 from ov_xai.graph.view import GraphView, node_key, port
 
 
-def class_heads(view: GraphView, layouts: Layouts) -> list[ClassHead]:
+def class_heads(view: GraphView, layouts: Layouts, labels: int | None) -> list[ClassHead]:
     """Return what could be the class head, the one with most classes first.
 
     Probabilities come before logits. Columns of boxes are told from classes by their number and left out.
+
+    Args:
+        view: the graph.
+        layouts: what the axes of every tensor are.
+        labels: number of classes, where labels tell; None where not.
     """
     logits = _at_the_end(view, linear_tables(view, layouts))
-    found = _grouped(view, divided_by_anchors(_at_the_end(view, activated_tables(view, layouts)), logits))
+    found = _grouped(view, divided_by_anchors(_at_the_end(view, activated_tables(view, layouts)), logits), labels)
     only_boxes = all(level.table.columns == BOX_COLUMNS for head in found for level in head.levels)
     if found and not (only_boxes and any(table.columns != BOX_COLUMNS for table in logits)):
         return found
-    return _grouped(view, divided_by_anchors(without_boxes(logits), logits)) or found
+    return _grouped(view, divided_by_anchors(without_boxes(logits), logits), labels) or found
 
 
 def _at_the_end(view: GraphView, tables: list[Table]) -> list[Table]:
@@ -64,30 +68,32 @@ def logit_head(view: GraphView, layouts: Layouts, head: ClassHead) -> ClassHead 
         ),
     )
     grids = [level.grid for level in head.levels]
-    return next((found for found in _grouped(view, tables) if [level.grid for level in found.levels] == grids), None)
+    heads = _grouped(view, tables, len(head.columns))
+    return next((found for found in heads if [level.grid for level in found.levels] == grids), None)
 
 
-def _grouped(view: GraphView, tables: list[Table]) -> list[ClassHead]:
+def _grouped(view: GraphView, tables: list[Table], labels: int | None) -> list[ClassHead]:
     """Join the tables of single levels that have the same columns; those of one column are objectness.
 
     A second table of the same grid begins another head: an auxiliary one.
     """
     parts: list[_Part] = []
     for table in tables:
-        columns, objectness = _class_columns(view, table)
+        columns = score_columns(view, table, labels)
         levels = levels_of(table)
         part = next((part for part in parts if part.takes(columns, levels)), None)
         if part is None:
-            parts.append(_Part(table, columns, objectness, levels))
+            parts.append(_Part(table, columns, levels))
         else:
             part.levels.extend(levels)
     made = [
         ClassHead(
             levels=finest_first(part.levels),
-            columns=part.columns,
-            objectness=part.objectness,
+            columns=part.columns.classes,
+            objectness=part.columns.objectness,
+            unsure=part.columns.unsure,
             made_by=part.first.activation,
-            complete=len(part.columns) == columns_made(view, part.first),
+            complete=len(part.columns.classes) == columns_made(view, part.first),
             alone=_is_alone(view, part.levels),
             enlarged=feeds(view, part.levels, {"Interpolate"}),
             shared_weights=_share_weights(view, [level.table for level in part.levels]),
@@ -104,17 +110,15 @@ class _Part:
 
     Attributes:
         first: its first table.
-        columns: columns of the classes.
-        objectness: column of an objectness.
+        columns: columns of the classes and of an objectness.
         levels: so far.
     """
 
     first: Table
-    columns: range
-    objectness: int | None
+    columns: ScoreColumns
     levels: list[Level]
 
-    def takes(self, columns: range, levels: list[Level]) -> bool:
+    def takes(self, columns: ScoreColumns, levels: list[Level]) -> bool:
         """Return whether levels belong to this head: the same columns on other grids, or on grids of dynamic size."""
         known = {level.grid for level in self.levels if level.grid.places is not None}
         return columns == self.columns and not known.intersection(level.grid for level in levels)
@@ -141,29 +145,6 @@ def _fills_its_table(head: ClassHead) -> bool:
 
 def _places(head: ClassHead) -> list[tuple[Grid, int]]:
     return [(level.grid, level.anchors) for level in head.levels]
-
-
-def _class_columns(view: GraphView, table: Table) -> tuple[range, int | None]:
-    """Return the columns of the classes and that of an objectness before them."""
-    first = table.scores[0]
-    length = next((n for n, column in enumerate(table.scores) if column != first + n), len(table.scores))
-    columns = range(first, first + length)
-    if length > 1 and table.activation is not Activation.NONE and _starts_with_objectness(view, table, columns):
-        return columns[1:], first
-    return columns, None
-
-
-def _starts_with_objectness(view: GraphView, table: Table, columns: range) -> bool:
-    """Return whether the first score column is an objectness.
-
-    It is where an activation of its own makes it, and where one layer gives boxes and scores together, boxes first.
-    """
-    alone = [source for source in table.sources if from_source(view, table, source) == (columns[0],)]
-    if alone:
-        return True
-    layers = nearest_layers([table.output.get_node()])
-    scoring = nearest_layers([view.node(source) for source in table.sources])
-    return columns[0] == BOX_COLUMNS and layers == scoring
 
 
 def _is_alone(view: GraphView, levels: list[Level]) -> bool:
