@@ -15,6 +15,8 @@ from openvino import opset13 as ops
 from tests.models import ints, weights
 
 CLASSES = 3
+#: Classes of a segmentation model: more than a picture of anything else has channels.
+SEGMENTS = 5
 SIZE = (24, 32)
 #: Grids of the levels, finest first.
 GRIDS = ((6, 8), (3, 4))
@@ -347,7 +349,35 @@ def two_anchors_in_logits():
     return model_of(image, ("logits", logits), ("boxes", boxes))
 
 
-def segmenter(activation=None, classes=CLASSES, resized=False, ids=False):
+def enlarged(x):
+    """Return a picture of the size of the image."""
+    return ops.interpolate(
+        x, ints(*SIZE), "linear_onnx", "sizes", coordinate_transformation_mode="half_pixel", axes=ints(2, 3)
+    )
+
+
+def segmenter_with_auxiliary(classes=SEGMENTS, auxiliary=SEGMENTS, activation=None, resized=True):
+    """Return a segmentation model with an auxiliary head on a coarser grid, "main" and "auxiliary" in the graph."""
+    image, levels = pyramid()
+    outputs = []
+    for name, x, count, seed in (("main", levels[0], classes, 50), ("auxiliary", levels[1], auxiliary, 60)):
+        scores = head(x, count, name, seed)
+        values = ops.softmax(scores, 1) if activation == "softmax" else scores
+        outputs.append((f"{name}_scores", enlarged(values) if resized else values))
+    return model_of(image, *outputs)
+
+
+def maps_beside(*columns, activations=()):
+    """Return a model with outputs [N, C, h, w] of one grid, "map_0" and so on, some with a sigmoid."""
+    image, levels = pyramid()
+    outputs = []
+    for index, count in enumerate(columns):
+        values = head(levels[0], count, f"raw_{index}", 50 + 7 * index)
+        outputs.append((f"map_{index}", ops.sigmoid(values) if index in activations else values))
+    return model_of(image, *outputs)
+
+
+def segmenter(activation=None, classes=SEGMENTS, resized=False, ids=False):
     """Return a segmentation model: scores [N, K, h, w] named "scores" in the graph."""
     image, levels = pyramid()
     scores = head(levels[0], classes, "scores", 50)
@@ -357,14 +387,7 @@ def segmenter(activation=None, classes=CLASSES, resized=False, ids=False):
     if activation == "sigmoid":
         values = ops.sigmoid(values)
     if resized:
-        values = ops.interpolate(
-            values,
-            ints(*SIZE),
-            "linear_onnx",
-            "sizes",
-            coordinate_transformation_mode="half_pixel",
-            axes=ints(2, 3),
-        )
+        values = enlarged(values)
     if ids:
         values = ops.topk(values, ops.constant(np.int64(1)), 1, "max", "none", "i64").output(1)
     return model_of(image, ("segmentation", values))

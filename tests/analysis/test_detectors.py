@@ -24,10 +24,12 @@ from tests.detectors import (
     groups_of_classes,
     heads,
     joined,
+    maps_beside,
     model_of,
     one_layer_per_place,
     pyramid,
     segmenter,
+    segmenter_with_auxiliary,
     two_anchors_in_logits,
 )
 from tests.models import ints, weights
@@ -350,3 +352,54 @@ def test_labels_come_before_a_card_that_was_found_but_not_before_one_that_was_gi
     model, request = two_anchors_in_logits(), InsertionRequest(labels=some_labels(3))
     found = dissect(model, request, [card]).head
     assert (found.activation, found.background) == (Activation.SIGMOID, None)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+@pytest.mark.parametrize("resized", [False, True])
+def test_a_picture_of_few_numbers_may_be_no_classes(channels, resized):
+    model = segmenter(classes=channels, resized=resized)
+    with pytest.raises(UnsupportedModelError, match=f"picture of (one|{channels}) number.*depth") as caught:
+        insert(model)
+    assert "--labels" in caught.value.remedy
+    for request in ({"labels": some_labels(channels)}, {"score_output": "segmentation"}):
+        manifest = read_manifest(insert(model, **request))
+        assert (manifest.task, manifest.classes) == ("segmentation", channels)
+    assert read_manifest(insert(model, method="activation-map")).classes == 0
+
+
+@pytest.mark.parametrize("options", [{"activation": "softmax"}, {"ids": True}, {"activation": "sigmoid"}])
+def test_a_picture_of_few_classes(options):
+    manifest = read_manifest(insert(segmenter(classes=2, **options)))
+    assert (manifest.task, manifest.classes) == ("segmentation", 2)
+
+
+def test_boxes_and_classes_per_level_are_not_taken_for_pictures():
+    model = segmenter_with_auxiliary(classes=9, auxiliary=9, resized=False)
+    for request in ({}, {"score_output": "main_scores"}):
+        with pytest.raises(UnsupportedModelError, match="tables of 9 columns"):
+            insert(model, **request)
+
+
+def test_a_heat_map_of_two_classes_is_not_told_from_a_size():
+    model = maps_beside(2, 2, 2)
+    for request in ({}, {"labels": ("a", "b")}):
+        with pytest.raises(UnsupportedModelError, match="Several tables") as caught:
+            insert(model, **request)
+        assert "--score-output" in caught.value.remedy
+        assert "--labels" not in caught.value.remedy
+    manifest = read_manifest(insert(model, score_output="map_1"))
+    assert (manifest.task, manifest.classes, manifest.readout.activation) == ("detection", 2, "sigmoid")
+
+
+def test_of_maps_beside_each_other_the_activated_one_scores():
+    manifest = read_manifest(insert(maps_beside(2, 2, 2, activations=(1,))))
+    assert (manifest.task, manifest.classes) == ("detection", 2)
+    assert manifest.readout.scores[0].output == 1
+
+
+def test_a_geometry_that_is_scaled_is_no_score():
+    image, levels = pyramid()
+    score = ops.sigmoid(heads(levels[:1], 1, "score", 50)[0])
+    geometry = ops.multiply(ops.sigmoid(heads(levels[:1], 5, "geometry", 70)[0]), ops.constant(np.float32(100)))
+    manifest = read_manifest(insert(model_of(image, ("score", score), ("geometry", geometry))))
+    assert (manifest.task, manifest.classes) == ("detection", 1)

@@ -7,7 +7,7 @@ import openvino as ov
 import pytest
 
 from ov_xai.cli.main import run
-from tests.detectors import FORMS, segmenter
+from tests.detectors import FORMS, SEGMENTS, segmenter
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_options_reach_the_manifest(folder, capsys):
 def test_the_patched_file_runs(folder):
     assert run(["insert", "segmenter.xml", "-o", "out.xml"]) == 0
     compiled = ov.Core().compile_model("out.xml", "CPU")
-    assert compiled(np.zeros((1, 3, 24, 32), np.float32))["saliency_map"].shape == (1, 3, 6, 8)
+    assert compiled(np.zeros((1, 3, 24, 32), np.float32))["saliency_map"].shape == (1, SEGMENTS, 6, 8)
 
 
 @pytest.mark.parametrize(

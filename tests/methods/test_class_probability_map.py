@@ -5,7 +5,7 @@ import openvino as ov
 import pytest
 
 from ov_xai import InsertionRequest, Method, Normalise, insert, read_manifest
-from tests.detectors import CLASSES, FORMS, GRIDS, SIZE, segmenter
+from tests.detectors import FORMS, GRIDS, SEGMENTS, SIZE, segmenter, segmenter_with_auxiliary
 from tests.helpers import F32, assert_levels_equal, assert_maps_equal, output, run
 from tests.reference.class_maps import class_maps, softmax
 from tests.reference.mosaic import to_u8
@@ -188,9 +188,47 @@ def test_segmentation(options, made_by):
     inputs = [images(seed=6)]
     patched = insert(model, **RAW)
     manifest = read_manifest(patched)
-    assert (manifest.task, manifest.classes) == ("segmentation", options.get("classes", CLASSES))
+    assert (manifest.task, manifest.classes) == ("segmentation", options.get("classes", SEGMENTS))
     (logits,) = raw_numbers(model, ["scores"], inputs)
     assert_maps_equal(output(patched, inputs), class_maps([logits[:, None]], made_by, "max", 0))
+
+
+@pytest.mark.parametrize(
+    ("options", "request_"),
+    [
+        ({}, {}),
+        ({"auxiliary": 7}, {"score_output": "main_scores"}),
+        ({"activation": "softmax", "resized": False}, {}),
+        ({"resized": False}, {"labels": tuple("abcde")}),
+        ({"resized": False}, {"labels": tuple("abcde"), "score_output": "main_scores"}),
+        ({"classes": 2, "auxiliary": 2}, {"labels": ("a", "b")}),
+    ],
+)
+def test_an_auxiliary_head_is_left_out(options, request_):
+    model = segmenter_with_auxiliary(**options)
+    inputs = [images(seed=8)]
+    patched = insert(model, **request_, **RAW)
+    manifest = read_manifest(patched)
+    assert (manifest.task, manifest.grid) == ("segmentation", list(GRIDS[0]))
+    (logits,) = raw_numbers(model, ["main"], inputs)
+    assert_maps_equal(output(patched, inputs), class_maps([logits[:, None]], "softmax", "max", 0))
+
+
+def test_the_output_that_is_named_is_shown():
+    model = segmenter_with_auxiliary()
+    inputs = [images(seed=9)]
+    patched = insert(model, score_output="auxiliary_scores", **RAW)
+    (logits,) = raw_numbers(model, ["auxiliary"], inputs)
+    assert_maps_equal(output(patched, inputs), class_maps([logits[:, None]], "softmax", "max", 0))
+
+
+def test_a_named_output_shows_the_levels_it_is_computed_from():
+    model, _ = FORMS["an_output_per_level"]()
+    inputs = [images(seed=10)]
+    patched = insert(model, score_output="class_1", **RAW)
+    assert (read_manifest(patched).task, read_manifest(patched).levels) == ("detection", [list(GRIDS[1])])
+    (logits,) = raw_numbers(model, ["class_1"], inputs)
+    assert_maps_equal(output(patched, inputs), class_maps([logits[:, None]], "sigmoid", "max", 0))
 
 
 def test_maps_per_image():

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+import openvino as ov
 
 from ov_xai.analysis.anatomy import Surface
-from ov_xai.analysis.detectors.box_columns import BOX_COLUMNS
+from ov_xai.analysis.detectors.auxiliary import taken_apart
+from ov_xai.analysis.detectors.box_columns import BOX_COLUMNS, OFFSET_COLUMNS
 from ov_xai.analysis.detectors.card_facts import matches, settled, without_own_boxes
 from ov_xai.analysis.detectors.class_head import ClassHead
 from ov_xai.analysis.detectors.feature_map import works_on_regions
 from ov_xai.analysis.detectors.head_search import class_heads
 from ov_xai.analysis.detectors.labels import known_labels
 from ov_xai.analysis.detectors.levels import feeds
-from ov_xai.analysis.detectors.task import DetectorTask, is_picture
+from ov_xai.analysis.detectors.task import DetectorTask, is_picture, require_classes
 from ov_xai.analysis.scores import Activation, named_output
 from ov_xai.cards import Card
 from ov_xai.errors import ModelMismatchError, UnsupportedModelError
@@ -30,18 +34,25 @@ def scored_places(
         UnsupportedModelError: it is not known which numbers are the scores.
         ModelMismatchError: the output named in the request holds none.
     """
-    view = surface.view
+    view, layouts = surface.view, surface.layouts
     labels = known_labels(view, request)
-    heads = [] if works_on_regions(view) else class_heads(view, surface.layouts, labels.count)
-    heads = [head for head in heads if not _counts_queries(view, head)]
+    heads = [] if works_on_regions(view) else class_heads(view, layouts, labels.count)
+    heads = [
+        part for head in heads for part in taken_apart(view, head, labels.count) if not _counts_queries(view, part)
+    ]
+    named = None
     if request.score_output is not None:
-        heads = _of_output(view, heads, request.score_output)
+        named = view.model.outputs[named_output(view.model, request.score_output)]
+        heads = _of_output(view, heads, named, request.score_output)
     head = _choose(view, heads, labels.count, cards)
     if head is None:
         return None
     card = next((card for card in cards if matches(card.match, view, head)), None)
-    picture = is_picture(view, surface.layouts, head, labels.count == len(head.columns))
-    task = DetectorTask.SEGMENTATION if picture else DetectorTask.DETECTION
+    task = DetectorTask.DETECTION
+    if is_picture(view, layouts, head, named):
+        told = named is not None or (card is not None and card.scores.activation is not None)
+        require_classes(view, head, labels, told)
+        task = DetectorTask.SEGMENTATION
     own = card is not None and card == request.card
     return without_own_boxes(settled(head, card, task, labels, own), task, labels.count), card, task
 
@@ -72,15 +83,23 @@ def _choose(view: GraphView, heads: list[ClassHead], labels: int | None, cards: 
     chosen = [head for head in chosen if head.columns.start >= BOX_COLUMNS] or chosen
     chosen = [head for head in chosen if feeds(view, head.levels[:1], DECISION_OPS)] or chosen
     counts = {len(head.columns) for head in chosen}
-    if len(counts) < 2 and (len(chosen) < 2 or counts != {BOX_COLUMNS}):
+    # A size, an offset or a box is alike, but for pictures that are enlarged.
+    parts = counts <= {BOX_COLUMNS, *OFFSET_COLUMNS} and not all(_is_told(head) for head in chosen)
+    if len(counts) < 2 and (len(chosen) < 2 or not parts):
         return min(chosen, key=lambda head: _first_output(view, head), default=None)
     nodes = [head.levels[0].table.output.get_node().get_friendly_name() for head in heads]
     found = ", ".join(f"{len(head.columns)} ('{name}')" for head, name in zip(heads, nodes, strict=True))
     raise UnsupportedModelError(
         f"Several tables could hold the class scores; they have so many columns: {found}",
-        remedy="Give one label per class with --labels, name the output with --score-output, or say how many columns "
+        remedy="Name the output with --score-output."
+        if len(counts) == 1
+        else "Give one label per class with --labels, name the output with --score-output, or say how many columns "
         "with a --card.",
     )
+
+
+def _is_told(head: ClassHead) -> bool:
+    return head.enlarged or (head.made_by is not Activation.NONE and len(head.columns) != BOX_COLUMNS)
 
 
 def _names_columns(card: Card, view: GraphView, head: ClassHead) -> bool:
@@ -94,13 +113,27 @@ def _first_output(view: GraphView, head: ClassHead) -> int:
     return found[0] if found else len(view.model.outputs)
 
 
-def _of_output(view: GraphView, heads: list[ClassHead], name: str) -> list[ClassHead]:
-    result = view.model.outputs[named_output(view.model, name)]
-    before = view.ancestors([result.get_node()])
-    found = [head for head in heads if node_key(head.levels[0].table.output.get_node()) in before]
+def _of_output(view: GraphView, heads: list[ClassHead], named: ov.Output, name: str) -> list[ClassHead]:
+    """Return the heads that an output is computed from, with the levels that it is computed from."""
+    before = view.ancestors([named.get_node()])
+    found = [part for head in heads if (part := _read_by(head, before)) is not None]
     if not found:
         raise ModelMismatchError(
-            f"Output '{name}' {shape_text(result)} holds no class scores; expected [N, classes], or scores of classes "
+            f"Output '{name}' {shape_text(named)} holds no class scores; expected [N, classes], or scores of classes "
             "on a grid, computed from the image. Give another --score-output."
         )
     return found
+
+
+def _read_by(head: ClassHead, before: set[int]) -> ClassHead | None:
+    """Return a head with those levels only that are among some nodes; None when none is.
+
+    Where boxes are columns of the outputs, each of these names the whole family of levels.
+    """
+    kept = [index for index, level in enumerate(head.levels) if node_key(level.table.output.get_node()) in before]
+    if head.alone and kept:
+        return head
+    levels, beside = (
+        tuple(part[index] for index in kept) if part else () for part in (head.levels, head.objectness_levels)
+    )
+    return replace(head, levels=levels, objectness_levels=beside) if kept else None

@@ -20,7 +20,7 @@ from ov_xai.analysis.links import links
 from ov_xai.analysis.propagation import Layouts
 from ov_xai.analysis.scores import Activation
 from ov_xai.graph.kinds import CONTROL_FLOW, DECISION_OPS, LEARNED_OPS, SELECTING_OPS, VIEW_OPS
-from ov_xai.graph.view import GraphView, Port, is_float, is_weight, node_key, port, sizes
+from ov_xai.graph.view import GraphView, Port, constant_value, is_float, is_weight, node_key, port, sizes
 
 #: Ops whose output holds numbers of their inputs, moved or bounded.
 _MOVING_OPS = VIEW_OPS | SELECTING_OPS | {"Concat", "Clamp", "FakeQuantize"}
@@ -274,7 +274,16 @@ def reaches_an_end(view: GraphView, table: Table) -> bool:
             user = view.node(key)
             if user.get_type_name() in (DECISION_OPS - {"RegionYolo"}) | CONTROL_FLOW | {"Result"}:
                 return True
-            if key not in seen and user.get_type_name() not in blocked:
+            scaled = table.activation is not Activation.NONE and _is_scaling(user)
+            if key not in seen and user.get_type_name() not in blocked and not scaled:
                 seen.add(key)
                 pending.append(user)
     return False
+
+
+def _is_scaling(node: ov.Node) -> bool:
+    """Return whether a node multiplies all numbers with constants other than one."""
+    if node.get_type_name() != "Multiply":
+        return False
+    factors = [constant_value(source) for source in node.input_values() if is_weight(source)]
+    return any(factor is not None and bool((factor != 1).all()) for factor in factors)
