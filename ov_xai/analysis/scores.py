@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 import openvino as ov
 
-from ov_xai.analysis.axes import has_places, vector_axis
+from ov_xai.analysis.axes import has_places, is_spatial, place_axes, vector_axis
 from ov_xai.analysis.propagation import Layouts
 from ov_xai.errors import ModelMismatchError
 from ov_xai.graph.kinds import DECISION_OPS, ROUNDING_OPS, VIEW_OPS
@@ -67,6 +67,7 @@ def find_scores(
     if wanted is not None:
         return _as_scores(view, layouts, named_output(view.model, wanted))
     candidates = [scores for index in range(len(outputs)) if (scores := _as_scores(view, layouts, index)) is not None]
+    candidates = [scores for scores in candidates if not _ends_a_pyramid(view, layouts, scores)]
     if not candidates or has_boxes(view.model):
         return None
     candidates = _deepest(view, candidates)
@@ -131,6 +132,19 @@ def _as_scores(view: GraphView, layouts: Layouts, index: int) -> Scores | None:
     if classes is None or at_places or _lists_several(view, source, classes):
         return None
     return Scores(index, logits, activated, activation, classes)
+
+
+def _ends_a_pyramid(view: GraphView, layouts: Layouts, scores: Scores) -> bool:
+    """Return whether scores [N, K, 1, 1] are the single place of a level: two others of K columns are outputs too."""
+    sources = [output.get_node().input_value(0) for output in view.model.outputs]
+    shape = sizes(sources[scores.output]) or []
+    axis = vector_axis(layouts[port(sources[scores.output])], shape)
+    alike = 0
+    for source in sources:
+        layout, extents = layouts.get(port(source)), sizes(source) or []
+        grid = layout is not None and is_spatial(layout) and len(place_axes(layout)) == 2
+        alike += grid and len(extents) == len(shape) == 4 and axis is not None and extents[axis] == scores.classes
+    return alike >= 2
 
 
 def _lists_several(view: GraphView, source: ov.Output, classes: int) -> bool:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
-from ov_xai.analysis.detectors.box_columns import BOX_COLUMNS
-from ov_xai.analysis.detectors.class_head import ClassHead, Level
+from ov_xai.analysis.detectors.class_head import ClassHead
 from ov_xai.analysis.detectors.labels import Labels
 from ov_xai.analysis.detectors.task import DetectorTask
 from ov_xai.analysis.scores import Activation
@@ -86,7 +84,7 @@ def _by_card(head: ClassHead, card: Card) -> ClassHead:
     facts = card.scores
     _require_columns(card, head.levels[0].table.columns)
     if facts.anchors is not None:
-        levels = _divided(head.levels, facts.anchors)
+        levels = tuple(level.divided(facts.anchors) for level in head.levels)
         head = replace(head, levels=levels, columns=range(levels[0].table.columns))
     head = _with_columns(head, card)
     last = len(head.columns) - 1
@@ -152,30 +150,3 @@ def _require_columns(card: Card, total: int) -> None:
                 f"Card '{card.name}': scores.{name} is {column}; the tables have {total // anchors} columns, counted "
                 "from 0. Correct the card, or say in [match] which models it is for."
             )
-
-
-def _divided(levels: Iterable[Level], anchors: int) -> tuple[Level, ...]:
-    """Return the levels with tables whose columns are counted per anchor."""
-    return tuple(replace(level, table=level.table.divided(anchors)) for level in levels)
-
-
-def without_own_boxes(head: ClassHead, task: DetectorTask, labels: int | None) -> ClassHead:
-    """Return the head without the columns of boxes, where classes and boxes are columns of the only outputs.
-
-    Raises:
-        UnsupportedModelError: it is not known which columns are classes.
-    """
-    total = head.levels[0].table.columns
-    if task is DetectorTask.SEGMENTATION or not head.alone or len(head.columns) != total or labels == total:
-        return head
-    own = 0 if labels is None else BOX_COLUMNS + 1 + labels
-    if own and total % own == 0:
-        # The columns of an anchor: a box, an objectness, the classes.
-        levels = head.levels if own == total else _divided(head.levels, total // own)
-        return replace(head, levels=levels, columns=range(BOX_COLUMNS + 1, own), objectness=BOX_COLUMNS)
-    name = head.levels[0].table.output.get_node().get_friendly_name()
-    raise UnsupportedModelError(
-        f"The outputs are tables of {total} columns, boxes and classes together",
-        node=name,
-        remedy="Give one label per class with --labels, or describe the family with --card.",
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,6 +51,10 @@ class Level:
         size = segment_size(self.segment)
         assert size is not None
         return self.start, self.start + size
+
+    def divided(self, anchors: int) -> Level:
+        """Return the level with a table whose columns are counted per anchor."""
+        return replace(self, table=self.table.divided(anchors))
 
 
 @dataclass(frozen=True)

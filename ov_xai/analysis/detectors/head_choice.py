@@ -10,12 +10,13 @@ import openvino as ov
 from ov_xai.analysis.anatomy import Surface
 from ov_xai.analysis.detectors.auxiliary import taken_apart
 from ov_xai.analysis.detectors.box_columns import BOX_COLUMNS, OFFSET_COLUMNS
-from ov_xai.analysis.detectors.card_facts import matches, settled, without_own_boxes
+from ov_xai.analysis.detectors.card_facts import matches, settled
 from ov_xai.analysis.detectors.class_head import ClassHead
 from ov_xai.analysis.detectors.feature_map import works_on_regions
 from ov_xai.analysis.detectors.head_search import class_heads
 from ov_xai.analysis.detectors.labels import known_labels
 from ov_xai.analysis.detectors.levels import feeds
+from ov_xai.analysis.detectors.own_boxes import without_own_boxes
 from ov_xai.analysis.detectors.task import DetectorTask, is_picture, require_classes
 from ov_xai.analysis.scores import Activation, named_output
 from ov_xai.cards import Card
@@ -54,7 +55,8 @@ def scored_places(
         require_classes(view, head, labels, told)
         task = DetectorTask.SEGMENTATION
     own = card is not None and card == request.card
-    return without_own_boxes(settled(head, card, task, labels, own), task, labels.count), card, task
+    head = settled(head, card, task, labels, own)
+    return without_own_boxes(view, head, task, labels.count), card, task
 
 
 def _counts_queries(view: GraphView, head: ClassHead) -> bool:

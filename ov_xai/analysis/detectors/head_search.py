@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ov_xai.analysis.axes import Grid
+from ov_xai.analysis.axes import Grid, is_spatial, place_axes
 from ov_xai.analysis.detectors.box_columns import BOX_COLUMNS, divided_by_anchors, without_boxes
 from ov_xai.analysis.detectors.class_head import ClassHead, Level
 from ov_xai.analysis.detectors.levels import feeds, finest_first, levels_of
@@ -43,7 +43,18 @@ def class_heads(view: GraphView, layouts: Layouts, labels: int | None) -> list[C
 
 def _at_the_end(view: GraphView, tables: list[Table]) -> list[Table]:
     """Return the tables whose scores leave the model or go into a selection, and that no later one replaces."""
-    return _latest(view, tables, lambda table: bool(levels_of(table)) and reaches_an_end(view, table))
+    ends = _latest(view, tables, lambda table: bool(levels_of(table)) and reaches_an_end(view, table))
+    grids = [table for table in ends if is_spatial(table.layout)]
+    return [table for table in ends if is_spatial(table.layout) or _continues(grids, table)]
+
+
+def _continues(grids: list[Table], narrow: Table) -> bool:
+    """Return whether a table of one row, one column or a single place is the end of a pyramid of the same columns.
+
+    A single place may be the whole image: other levels must be two at least.
+    """
+    alike = sum(table.columns == narrow.columns and len(table.layout) == len(narrow.layout) for table in grids)
+    return alike >= (1 if place_axes(narrow.layout) else 2)
 
 
 def _latest(view: GraphView, tables: list[Table], fits: Callable[[Table], bool]) -> list[Table]:
@@ -88,7 +99,7 @@ def _grouped(view: GraphView, tables: list[Table], labels: int | None) -> list[C
             part.levels.extend(levels)
     made = [
         ClassHead(
-            levels=finest_first(part.levels),
+            levels=finest_first(view, part.levels),
             columns=part.columns.classes,
             objectness=part.columns.objectness,
             unsure=part.columns.unsure,

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 
 from ov_xai.analysis.axes import Factor, Grid, Role, place_axes, segment_size
 from ov_xai.analysis.detectors.class_head import Level
+from ov_xai.analysis.detectors.sample_grids import sample_places
 from ov_xai.analysis.detectors.tables import Table
 from ov_xai.graph.view import GraphView
 
@@ -49,6 +50,7 @@ def feeds(view: GraphView, levels: Iterable[Level], kinds: Collection[str]) -> b
     return any(view.node(key).get_type_name() in kinds for key in after)
 
 
-def finest_first(levels: list[Level]) -> tuple[Level, ...]:
+def finest_first(view: GraphView, levels: list[Level]) -> tuple[Level, ...]:
     """Return levels in the order of a class head."""
-    return tuple(sorted(levels, key=lambda level: -(level.grid.places or 0)))
+    places = sample_places(view, levels)
+    return tuple(levels[index] for index in sorted(range(len(levels)), key=lambda index: -places[index]))

@@ -102,7 +102,8 @@ def linear_tables(view: GraphView, layouts: Layouts) -> list[Table]:
 
 def from_source(view: GraphView, table: Table, source: int) -> tuple[int, ...]:
     """Return the score columns of a table that one of its sources makes."""
-    traces = _follow(view, table.layouts, [view.node(source)], _joins_scores)
+    joins = _is_affine if table.activation is Activation.NONE else _joins_scores
+    traces = _follow(view, table.layouts, [view.node(source)], joins)
     trace = traces.get(port(table.output))
     marked = None if trace is None else trace.positions[table.column_axis]
     return () if marked is None else tuple(int(column) for column in np.flatnonzero(marked))
@@ -118,13 +119,19 @@ def columns_made(view: GraphView, table: Table) -> int:
 def column_axis(output: ov.Output, layouts: Layouts) -> int | None:
     """Return the axis that holds the columns of a table of places; None when the tensor is none."""
     layout = layouts.get(port(output))
-    if layout is None or not is_float(output) or not is_spatial(layout):
+    if layout is None or not is_float(output) or not (is_spatial(layout) or _is_narrow(layout)):
         return None
     taken = {batch_axis(layout), *place_axes(layout)}
     others = [axis for axis in range(len(layout)) if axis not in taken]
     several = [axis for axis in others if layout[axis] != UNIT]
     axes = several or others
     return axes[-1] if axes and (sizes(output) or [])[axes[-1]] is not None else None
+
+
+def _is_narrow(layout: Layout) -> bool:
+    """Return whether a tensor may be a grid of one row, one column, or a single place, with columns on one axis."""
+    others = [axis for axis in range(len(layout)) if axis not in {batch_axis(layout), *place_axes(layout)}]
+    return len(layout) == 4 and sum(layout[axis] != UNIT for axis in others) == 1 < len(others)
 
 
 def _is_class_activation(node: ov.Node, layouts: Layouts) -> bool:
