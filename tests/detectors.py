@@ -367,6 +367,42 @@ def segmenter_with_auxiliary(classes=SEGMENTS, auxiliary=SEGMENTS, activation=No
     return model_of(image, *outputs)
 
 
+def levels_of_sizes(*sizes, dynamic=False, coarsest_first=False):
+    """Return a detector with an output per level, "class_0" and so on, and boxes, all [N, C, h, w].
+
+    Args:
+        sizes: (height, width) of each level, the first of which an image of four times the size has; finest first.
+        dynamic: leave height and width of the image open.
+        coarsest_first: give the levels in the opposite order.
+    """
+    height, width = sizes[0]
+    image = ops.parameter([1, 3, *((-1, -1) if dynamic else (4 * height, 4 * width))], np.float32, name="image")
+    image.output(0).set_names({"image"})
+    levels = [ops.relu(ops.convolution(image, weights(6, 3, 4, 4, scale=0.2), [4, 4], [0, 0], [0, 0], [1, 1]))]
+    for index in range(1, len(sizes)):
+        kernel = weights(6, 6, 2, 2, seed=index)
+        levels.append(ops.relu(ops.convolution(levels[-1], kernel, [2, 2], [0, 0], [0, 0], [1, 1])))
+    made = list(zip(heads(levels, CLASSES, "class", 50), heads(levels, 4, "box"), strict=True))
+    order = made[::-1] if coarsest_first else made
+    scores = [(f"class_{index}", ops.sigmoid(score)) for index, (score, _) in enumerate(order)]
+    return model_of(image, *scores, *((f"box_{index}", box) for index, (_, box) in enumerate(order)))
+
+
+def with_distributions(boxes, classes, apart=True):
+    """Return a detector that ends in logits of boxes and classes, [N, P, boxes + classes] or the other way round.
+
+    Args:
+        boxes: columns of the boxes.
+        classes: columns of the classes.
+        apart: boxes, of layers of their own, come first; else one layer gives the classes and the boxes behind them.
+    """
+    image, levels = pyramid()
+    if not apart:
+        return model_of(image, ("output", joined(heads(levels, classes + boxes, "raw"), 1, classes + boxes)))
+    pairs = zip(heads(levels, boxes, "box"), heads(levels, classes, "class", 50), strict=True)
+    return model_of(image, ("output", joined([ops.concat(list(pair), 1) for pair in pairs], 1, boxes + classes)))
+
+
 def maps_beside(*columns, activations=()):
     """Return a model with outputs [N, C, h, w] of one grid, "map_0" and so on, some with a sigmoid."""
     image, levels = pyramid()

@@ -21,6 +21,7 @@ from tests.detectors import (
     CLASSES,
     FORMS,
     GRIDS,
+    SEGMENTS,
     groups_of_classes,
     heads,
     joined,
@@ -31,6 +32,7 @@ from tests.detectors import (
     segmenter,
     segmenter_with_auxiliary,
     two_anchors_in_logits,
+    with_distributions,
 )
 from tests.models import ints, weights
 
@@ -403,3 +405,33 @@ def test_a_geometry_that_is_scaled_is_no_score():
     geometry = ops.multiply(ops.sigmoid(heads(levels[:1], 5, "geometry", 70)[0]), ops.constant(np.float32(100)))
     manifest = read_manifest(insert(model_of(image, ("score", score), ("geometry", geometry))))
     assert (manifest.task, manifest.classes) == ("detection", 1)
+
+
+def test_layers_with_a_channel_per_label_give_the_classes():
+    model = with_distributions(64, 7)
+    with pytest.raises(UnsupportedModelError, match="tables of 71 columns"):
+        insert(model)
+    columns = read_manifest(insert(model, labels=some_labels(7))).readout.scores[0]
+    assert (columns.start, columns.stop) == (64, 71)
+
+
+@pytest.mark.parametrize("model", [with_distributions(32, 7, apart=False), with_distributions(32, 32)])
+def test_labels_do_not_tell_classes_from_as_many_distributions(model):
+    labels = 7 if model.outputs[0].get_partial_shape()[2].get_length() == 39 else 32
+    with pytest.raises(UnsupportedModelError, match="boxes and classes together") as caught:
+        insert(model, labels=some_labels(labels))
+    assert "scores.classes" in caught.value.remedy
+
+
+def test_a_card_tells_classes_in_front_of_boxes(tmp_path):
+    card = card_of(tmp_path, "columns = 39", "first_column = 0\nclasses = 7")
+    columns = read_manifest(insert(with_distributions(32, 7, apart=False), card=card)).readout.scores[0]
+    assert (columns.start, columns.stop) == (0, 7)
+
+
+def test_a_score_of_the_whole_image_is_no_level():
+    image, levels = pyramid()
+    scores = heads(levels[:1], SEGMENTS, "scores", 50)[0]
+    whole = ops.reduce_mean(scores, ints(2, 3), True)
+    found = inspect(model_of(image, ("scores", scores), ("whole", whole))).report
+    assert (found.task, found.classes) == ("classification", SEGMENTS)

@@ -5,7 +5,7 @@ import openvino as ov
 import pytest
 
 from ov_xai import InsertionRequest, Method, Normalise, insert, read_manifest
-from tests.detectors import FORMS, GRIDS, SEGMENTS, SIZE, segmenter, segmenter_with_auxiliary
+from tests.detectors import FORMS, GRIDS, SEGMENTS, SIZE, levels_of_sizes, segmenter, segmenter_with_auxiliary
 from tests.helpers import F32, assert_levels_equal, assert_maps_equal, output, run
 from tests.reference.class_maps import class_maps, softmax
 from tests.reference.mosaic import to_u8
@@ -229,6 +229,29 @@ def test_a_named_output_shows_the_levels_it_is_computed_from():
     assert (read_manifest(patched).task, read_manifest(patched).levels) == ("detection", [list(GRIDS[1])])
     (logits,) = raw_numbers(model, ["class_1"], inputs)
     assert_maps_equal(output(patched, inputs), class_maps([logits[:, None]], "sigmoid", "max", 0))
+
+
+@pytest.mark.parametrize(
+    ("options", "sizes"),
+    [
+        ({}, ((4, 20), (2, 10), (1, 5))),
+        ({}, ((4, 4), (2, 2), (1, 1))),
+        ({"coarsest_first": True}, ((4, 4), (2, 2), (1, 1))),
+        ({"dynamic": True}, ((8, 12), (4, 6), (2, 3))),
+        ({"dynamic": True, "coarsest_first": True}, ((8, 12), (4, 6), (2, 3))),
+    ],
+)
+def test_levels_of_any_size(options, sizes):
+    model = levels_of_sizes(*sizes, **options)
+    height, width = sizes[0]
+    inputs = [np.random.default_rng(11).standard_normal((1, 3, 4 * height, 4 * width)).astype(np.float32)]
+    patched = insert(model, **RAW)
+    logits = raw_numbers(model, [f"class_{index}" for index in range(len(sizes))], inputs)
+    assert [values.shape[2:] for values in logits] == list(sizes)
+    wanted = class_maps([values[:, None] for values in logits], "sigmoid", "mean", 0)
+    assert_maps_equal(output(patched, inputs), wanted)
+    manifest = read_manifest(patched)
+    assert (manifest.task, len(manifest.levels)) == ("detection", len(sizes))
 
 
 def test_maps_per_image():
