@@ -101,6 +101,7 @@ def _choose(view: GraphView, heads: list[ClassHead], labels: int | None, cards: 
 
 
 def _is_told(head: ClassHead) -> bool:
+    """Return whether tables of few columns are class scores all the same: pictures, or probabilities, but of boxes."""
     return head.enlarged or (head.made_by is not Activation.NONE and len(head.columns) != BOX_COLUMNS)
 
 
