@@ -367,13 +367,14 @@ def segmenter_with_auxiliary(classes=SEGMENTS, auxiliary=SEGMENTS, activation=No
     return model_of(image, *outputs)
 
 
-def levels_of_sizes(*sizes, dynamic=False, coarsest_first=False):
+def levels_of_sizes(*sizes, dynamic=False, coarsest_first=False, centerness=False):
     """Return a detector with an output per level, "class_0" and so on, and boxes, all [N, C, h, w].
 
     Args:
         sizes: (height, width) of each level, the first of which an image of four times the size has; finest first.
         dynamic: leave height and width of the image open.
         coarsest_first: give the levels in the opposite order.
+        centerness: give an objectness of each level too, "sure_0" and so on.
     """
     height, width = sizes[0]
     image = ops.parameter([1, 3, *((-1, -1) if dynamic else (4 * height, 4 * width))], np.float32, name="image")
@@ -385,6 +386,8 @@ def levels_of_sizes(*sizes, dynamic=False, coarsest_first=False):
     made = list(zip(heads(levels, CLASSES, "class", 50), heads(levels, 4, "box"), strict=True))
     order = made[::-1] if coarsest_first else made
     scores = [(f"class_{index}", ops.sigmoid(score)) for index, (score, _) in enumerate(order)]
+    if centerness:
+        scores += [(f"sure_{index}", ops.sigmoid(x)) for index, x in enumerate(heads(levels, 1, "sure", 90))]
     return model_of(image, *scores, *((f"box_{index}", box) for index, (_, box) in enumerate(order)))
 
 

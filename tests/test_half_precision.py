@@ -46,7 +46,13 @@ MAGNITUDE = 1e3
 #: Normalised tokens are no larger than the root of their channels; queries times keys are products of two of them.
 TOKEN_MAGNITUDE = 30
 #: Activations that are multiplied with each other, in the model itself, and tables with probabilities beside boxes.
-SMALLER = {"power_mean": 30, "flipped": 30, "own_objectness": 1, "anchors_with_objectness": 1}
+SMALLER = {
+    "power_mean": 30,
+    "flipped": 30,
+    "own_objectness": 1,
+    "own_objectness_behind": 1,
+    "anchors_with_objectness": 1,
+}
 LEVELS = 2
 #: Roundings of two evaluations are two draws of the same noise: how much worse one may come out than the other.
 LUCK = 2

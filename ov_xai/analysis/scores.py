@@ -137,14 +137,15 @@ def _as_scores(view: GraphView, layouts: Layouts, index: int) -> Scores | None:
 def _ends_a_pyramid(view: GraphView, layouts: Layouts, scores: Scores) -> bool:
     """Return whether scores [N, K, 1, 1] are the single place of a level: two others of K columns are outputs too."""
     sources = [output.get_node().input_value(0) for output in view.model.outputs]
-    shape = sizes(sources[scores.output]) or []
-    axis = vector_axis(layouts[port(sources[scores.output])], shape)
-    alike = 0
-    for source in sources:
-        layout, extents = layouts.get(port(source)), sizes(source) or []
-        grid = layout is not None and is_spatial(layout) and len(place_axes(layout)) == 2
-        alike += grid and len(extents) == len(shape) == 4 and axis is not None and extents[axis] == scores.classes
-    return alike >= 2
+    return (
+        len(sizes(sources[scores.output]) or []) == 4
+        and sum(
+            is_spatial(layout) and len(place_axes(layout)) == 2 and scores.classes in (extents[1], extents[-1])
+            for source in sources
+            if len(extents := sizes(source) or []) == 4 and (layout := layouts.get(port(source))) is not None
+        )
+        >= 2
+    )
 
 
 def _lists_several(view: GraphView, source: ov.Output, classes: int) -> bool:

@@ -435,3 +435,13 @@ def test_a_score_of_the_whole_image_is_no_level():
     whole = ops.reduce_mean(scores, ints(2, 3), True)
     found = inspect(model_of(image, ("scores", scores), ("whole", whole))).report
     assert (found.task, found.classes) == ("classification", SEGMENTS)
+
+
+def test_three_columns_hold_no_boxes():
+    image, levels = pyramid()
+    model = model_of(image, ("output", joined(heads(levels, 3, "raw"), 1, 3)))
+    with pytest.raises(UnsupportedModelError, match="too few for a box") as caught:
+        insert(model)
+    assert "activation-map" in caught.value.remedy
+    manifest = read_manifest(insert(model, labels=some_labels(3)))
+    assert (manifest.task, manifest.classes) == ("detection", 3)

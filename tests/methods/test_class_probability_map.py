@@ -236,6 +236,8 @@ def test_a_named_output_shows_the_levels_it_is_computed_from():
     [
         ({}, ((4, 20), (2, 10), (1, 5))),
         ({}, ((4, 4), (2, 2), (1, 1))),
+        ({"centerness": True}, ((4, 20), (2, 10), (1, 5))),
+        ({"centerness": True}, ((4, 4), (2, 2), (1, 1))),
         ({"coarsest_first": True}, ((4, 4), (2, 2), (1, 1))),
         ({"dynamic": True}, ((8, 12), (4, 6), (2, 3))),
         ({"dynamic": True, "coarsest_first": True}, ((8, 12), (4, 6), (2, 3))),
@@ -248,7 +250,9 @@ def test_levels_of_any_size(options, sizes):
     patched = insert(model, **RAW)
     logits = raw_numbers(model, [f"class_{index}" for index in range(len(sizes))], inputs)
     assert [values.shape[2:] for values in logits] == list(sizes)
-    wanted = class_maps([values[:, None] for values in logits], "sigmoid", "mean", 0)
+    sure = [f"sure_{index}" for index in range(len(sizes))] if options.get("centerness") else []
+    objectness = raw_numbers(model, sure, inputs) if sure else None
+    wanted = class_maps([values[:, None] for values in logits], "sigmoid", "mean", 0, objectness)
     assert_maps_equal(output(patched, inputs), wanted)
     manifest = read_manifest(patched)
     assert (manifest.task, len(manifest.levels)) == ("detection", len(sizes))

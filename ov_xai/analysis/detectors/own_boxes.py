@@ -35,13 +35,25 @@ def without_own_boxes(view: GraphView, head: ClassHead, task: DetectorTask, labe
     columns = None if labels is None else _of_own_layers(view, head, labels)
     if columns is not None:
         return replace(head, columns=columns)
-    raise UnsupportedModelError(
-        f"The outputs are tables of {total} columns, boxes and classes together",
+    raise _not_known(head, labels)
+
+
+def _not_known(head: ClassHead, labels: int | None) -> UnsupportedModelError:
+    total = head.levels[0].table.columns
+    what = "boxes and classes together"
+    remedy = "Give one label per class with --labels, or describe the family with --card."
+    if total <= BOX_COLUMNS:
+        what = "too few for a box and a class: classes alone, or something else"
+        remedy = "If they are classes, give a label for each with --labels; else use --method activation-map."
+    elif labels is not None:
+        remedy = (
+            f"{labels} labels do not tell which columns are classes: say scores.first_column and scores.classes with a "
+            "--card."
+        )
+    return UnsupportedModelError(
+        f"The outputs are tables of {total} columns, {what}",
         node=head.levels[0].table.output.get_node().get_friendly_name(),
-        remedy="Give one label per class with --labels, or describe the family with --card."
-        if labels is None
-        else f"Of these, {labels} labels do not tell which are classes: say scores.first_column and scores.classes "
-        "with a --card.",
+        remedy=remedy,
     )
 
 

@@ -131,7 +131,7 @@ def column_axis(output: ov.Output, layouts: Layouts) -> int | None:
 def _is_narrow(layout: Layout) -> bool:
     """Return whether a tensor may be a grid of one row, one column, or a single place, with columns on one axis."""
     others = [axis for axis in range(len(layout)) if axis not in {batch_axis(layout), *place_axes(layout)}]
-    return len(layout) == 4 and sum(layout[axis] != UNIT for axis in others) == 1 < len(others)
+    return len(layout) == 4 and sum(layout[axis] != UNIT for axis in others) <= 1 < len(others)
 
 
 def _is_class_activation(node: ov.Node, layouts: Layouts) -> bool:
