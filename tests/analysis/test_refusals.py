@@ -85,7 +85,7 @@ def two_tables_of_logits():
         (audio_model, "no image input"),
         (spectrogram_model, "no image input"),
         (single_place_model, "1x1"),
-        (depth_model, "1 columns"),
+        (depth_model, "picture of one number"),
         (boxes_among_logits, "9 columns"),
         (two_tables_of_logits, "Several tables"),
     ],

@@ -66,13 +66,14 @@ def require_classes(view: GraphView, head: ClassHead, labels: Labels, told: bool
     activated = head.made_by is not Activation.NONE
     if told or activated or channels > _FEW_CHANNELS or labels.count == channels or feeds(view, head.levels, {"TopK"}):
         return
-    count = "one number" if channels == 1 else f"{channels} numbers"
+    count, naming = f"{channels} numbers", "If they are classes, name them"
+    if channels == 1:
+        count, naming = "one number", "If it is the score of a class, name that"
     raise UnsupportedModelError(
         f"The output is a picture of {count} per place without an activation: class scores of a segmentation model, or "
         "a depth, a flow, colours or normals",
         node=head.levels[0].table.output.get_node().get_friendly_name(),
-        remedy=f"If they are classes, name {'it' if channels == 1 else 'them'} with --labels; else use --method "
-        "activation-map, which needs no classes.",
+        remedy=f"{naming} with --labels; else use --method activation-map, which needs no classes.",
     )
 
 
