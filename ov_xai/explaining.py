@@ -15,7 +15,7 @@ from ov_xai.errors import ModelMismatchError
 from ov_xai.graph.fit import require_fit
 from ov_xai.graph.io import read_model, source_digest
 from ov_xai.graph.manifest import Manifest, read_manifest
-from ov_xai.graph.model_info import info_value, is_true
+from ov_xai.graph.model_info import info_value, is_true, replaced_labels
 from ov_xai.graph.outputs import ADDED_OUTPUTS
 from ov_xai.insertion import insert
 from ov_xai.recall import stated_request
@@ -55,7 +55,7 @@ def ready_model(path: Path, request: InsertionRequest, choice: ClassChoice, *, s
     if wanted == stated_request(manifest):
         return model
     _require_card(manifest, request)
-    return insert(path, wanted, replace_old=True)
+    return insert(path, replace(wanted, labels=replaced_labels(model)), replace_old=True)
 
 
 def _require_card(manifest: Manifest, request: InsertionRequest) -> None:

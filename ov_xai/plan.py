@@ -11,7 +11,7 @@ from ov_xai.analysis.demand import kept_count
 from ov_xai.analysis.detectors.class_head import ClassHead
 from ov_xai.analysis.detectors.detector import Detector
 from ov_xai.analysis.dissection import Dissected
-from ov_xai.analysis.scores import Activation
+from ov_xai.analysis.scores import Activation, named_output
 from ov_xai.errors import ModelMismatchError, UnsupportedModelError
 from ov_xai.graph.kinds import ROUNDING_OPS
 from ov_xai.graph.layers import has_integer_weights
@@ -71,6 +71,7 @@ class DetectorPlan(BasePlan):
         combine: how pyramid levels make one map.
         level: index of the level whose grid the maps have.
         compat: whose maps are reproduced.
+        score_output: index of the output that was named as the one with the scores; None when none was.
     """
 
     head: ClassHead | None
@@ -78,6 +79,7 @@ class DetectorPlan(BasePlan):
     combine: Combine
     level: int
     compat: Compat | None
+    score_output: int | None
 
 
 Plan: TypeAlias = ClassifierPlan | DetectorPlan
@@ -208,6 +210,7 @@ def _detector_plan(anatomy: Detector, request: InsertionRequest, ids: LabelIds |
         combine=request.combine or Combine.MEAN,
         level=0 if head is None else _level(head, _map_level(request)),
         compat=request.compat,
+        score_output=None if request.score_output is None else named_output(anatomy.view.model, request.score_output),
         apart=apart or (head is not None and head.enlarged),
     )
 

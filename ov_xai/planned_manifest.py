@@ -68,7 +68,8 @@ def _of_detector(manifest: Manifest, anatomy: Detector, plan: DetectorPlan) -> M
     card = None if anatomy.card is None else anatomy.card.name
     by_label = () if plan.ids is None else plan.ids.by_label
     unused = [label for label, column in enumerate(by_label) if column is None]
-    manifest = replace(manifest, task=anatomy.task.value, card=card, unused_classes=unused)
+    named = plan.score_output or 0
+    manifest = replace(manifest, task=anatomy.task.value, card=card, unused_classes=unused, score_output=named)
     if plan.head is None:
         return manifest
     levels = [[level.grid.height, level.grid.width] for level in plan.head.levels]

@@ -9,6 +9,7 @@ import openvino as ov
 
 from ov_xai.errors import ModelMismatchError, ModelReadError, UnsupportedModelError
 from ov_xai.graph.manifest import Manifest, read_manifest
+from ov_xai.graph.model_info import replaced_labels
 from ov_xai.graph.outputs import FEATURE_VECTOR
 from ov_xai.insertion import patch, remove
 from ov_xai.request import MIDDLE, Combine, Compat, InsertionRequest, Mask, Method, Normalise, Score
@@ -45,7 +46,7 @@ def _stated(manifest: Manifest) -> InsertionRequest:
         score=Score(manifest.score) if manifest.score and classifier else None,
         normalise=Normalise(manifest.normalise),
         top_k=manifest.top_k,
-        score_output=str(manifest.score_output) if classifier else None,
+        score_output=str(manifest.score_output) if classifier or manifest.score_output else None,
         grid=_grid(manifest) if classifier else None,
     )
     if manifest.compat is not None:
@@ -79,7 +80,8 @@ def recall_request(patched: ov.Model) -> InsertionRequest:
         raise ModelMismatchError("The model carries no manifest of ov-xai, so what was inserted is not known.")
     vector = any(FEATURE_VECTOR in output.get_names() for output in patched.outputs)
     original = remove(patched)
-    for request in _wordings(replace(stated_request(manifest), feature_vector=vector)):
+    stated = replace(stated_request(manifest), feature_vector=vector, labels=replaced_labels(patched))
+    for request in _wordings(stated):
         if _leads_to(original, request, manifest):
             return request
     raise ModelMismatchError(
@@ -89,10 +91,14 @@ def recall_request(patched: ov.Model) -> InsertionRequest:
 
 
 def _wordings(stated: InsertionRequest) -> Iterator[InsertionRequest]:
-    """Yield the request with and without the target's name and the grid, what says least first."""
-    for target in dict.fromkeys((None, stated.target_layer)):
-        for grid in dict.fromkeys((None, stated.grid)):
-            yield replace(stated, target_layer=target, grid=grid)
+    """Yield the request with and without the target's name, the grid and an output, what says least first.
+
+    The first output is not stated where it may not have been named.
+    """
+    for output in (stated.score_output,) if stated.score_output is not None else (None, "0"):
+        for target in dict.fromkeys((None, stated.target_layer)):
+            for grid in dict.fromkeys((None, stated.grid)):
+                yield replace(stated, target_layer=target, grid=grid, score_output=output)
 
 
 def _leads_to(original: ov.Model, request: InsertionRequest, manifest: Manifest) -> bool:

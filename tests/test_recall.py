@@ -9,7 +9,7 @@ from ov_xai import InsertionRequest, insert, read_manifest
 from ov_xai.cards import Card, Match, ScoreFacts
 from ov_xai.errors import ModelMismatchError
 from ov_xai.recall import recall_request
-from tests.detectors import FORMS
+from tests.detectors import FORMS, segmenter
 from tests.helpers import run
 from tests.models import HEIGHT, WIDTH, classifier
 from tests.transformers import TRANSFORMERS, hidden_grid
@@ -26,6 +26,8 @@ CASES = {
     "two_branches": (TRANSFORMERS["two_branches"][0], {}),
     "hidden_grid": (hidden_grid, {"grid": (HEIGHT, WIDTH)}),
     "detector": (lambda: FORMS["softmax_with_background"]()[0], {}),
+    "given_labels": (lambda: segmenter(classes=2), {"labels": ("road", "sky")}),
+    "named_output": (lambda: segmenter(classes=2), {"score_output": "segmentation"}),
     "detector_by_maximum": (lambda: FORMS["columns_first"]()[0], {"combine": "max", "map_level": 1, "top_k": 2}),
     "detector_for_otx": (lambda: FORMS["columns_first"]()[0], {"compat": "otx"}),
     "detector_as_a_whole": (lambda: FORMS["columns_first"]()[0], {"method": "activation-map"}),

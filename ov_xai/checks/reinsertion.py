@@ -140,9 +140,11 @@ def _stated(plain: ov.Model, patched: ov.Model, manifest: Manifest) -> Insertion
 
 
 def _wordings(stated: InsertionRequest) -> Iterator[InsertionRequest]:
-    """Yield the request without and with the name of the target."""
-    for target in dict.fromkeys((None, stated.target_layer)):
-        yield replace(stated, target_layer=target)
+    """Yield the request without and with the name of the target, and without and with that of the first output."""
+    outputs = (stated.score_output,) if stated.score_output is not None else (None, "0")
+    for output in outputs:
+        for target in dict.fromkeys((None, stated.target_layer)):
+            yield replace(stated, target_layer=target, score_output=output)
 
 
 def _inserted(plain: ov.Model, patched: ov.Model, manifest: Manifest, request: InsertionRequest) -> Reinsertion:

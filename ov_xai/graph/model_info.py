@@ -44,6 +44,11 @@ def replace_labels(model: ov.Model, labels: Sequence[str]) -> None:
     write_labels(model, labels)
 
 
+def replaced_labels(model: ov.Model) -> tuple[str, ...] | None:
+    """Return the labels that were given to a model by `replace_labels`; None when none were."""
+    return read_labels(model) if model.has_rt_info(_OWN_LABELS) else None
+
+
 def restore_labels(model: ov.Model) -> None:
     """Store the labels that a model had before others were given to it, or none where it had none."""
     if not model.has_rt_info(_OWN_LABELS):
