@@ -9,6 +9,7 @@ import numpy.typing as npt
 import openvino as ov
 
 from ov_xai.errors import SelfCheckError
+from ov_xai.graph.manifest import read_manifest
 from ov_xai.graph.trial import EXACT, sample_inputs
 
 Array = npt.NDArray[Any]
@@ -42,7 +43,7 @@ def check_outputs(original: ov.Model, patched: ov.Model) -> bool:
             if old.tobytes() == new.tobytes():
                 continue
             exact = False
-            _require_close(index, old, new)
+            _require_close(index, old, new, patched)
     return exact
 
 
@@ -59,13 +60,21 @@ def part_of_range(old: Array, new: Array) -> float:
     return float(np.max(np.abs(old[other].astype(np.float64) - new[other].astype(np.float64)))) / span
 
 
-def _require_close(index: int, old: Array, new: Array) -> None:
+def _require_close(index: int, old: Array, new: Array, patched: ov.Model) -> None:
     worst = part_of_range(old, new)
     if not worst <= OUTPUT_TOLERANCE:
         raise SelfCheckError(
             f"Output {index} of the patched model differs by {worst:.1e} of its range; at most "
-            f"{OUTPUT_TOLERANCE:.0e} is allowed. Choose another --target-layer; nothing was written."
+            f"{OUTPUT_TOLERANCE:.0e} is allowed. {_remedy(patched)}; nothing was written."
         )
+
+
+def _remedy(patched: ov.Model) -> str:
+    """Return what makes the branch read another tensor: the maps of a detector's classes read the scores only."""
+    manifest = read_manifest(patched)
+    if manifest is None or manifest.task == "classification" or manifest.score is None:
+        return "Choose another --target-layer"
+    return "Use --method activation-map, which reads a feature map and not the scores"
 
 
 def _outputs(core: ov.Core, model: ov.Model, sample: list[Array], config: dict[str, Any]) -> list[Array]:
