@@ -5,7 +5,7 @@ import openvino as ov
 import pytest
 from openvino import opset13 as ops
 
-from ov_xai import InsertionRequest, ModelMismatchError, UnsupportedModelError, insert, inspect
+from ov_xai import InsertionRequest, ModelMismatchError, UnsupportedModelError, insert, inspect, read_manifest
 from tests.models import (
     CHANNELS,
     CLASSES,
@@ -156,3 +156,15 @@ def test_the_output_with_class_scores_is_found_among_several():
         model = ov.Model([ops.result(item) for item in results], [image], "several")
         report = inspect(model).report
         assert (report.classes, report.logits) == (CLASSES, logits.get_friendly_name())
+
+
+def test_scores_made_by_region_yolo_are_named():
+    image, features = backbone()
+    raw = ops.convolution(features, weights(3 * 7, CHANNELS, 1, 1), [1, 1], [0, 0], [0, 0], [1, 1])
+    region = ops.region_yolo(raw, 4, 2, 3, True, [], 1, 3, anchors=[1.0, 1.0, 2.0, 2.0, 3.0, 3.0])
+    region.set_friendly_name("region")
+    model = ov.Model([ops.result(region)], [image], "yolo")
+    with pytest.raises(UnsupportedModelError, match="RegionYolo") as caught:
+        insert(model)
+    assert (caught.value.node, "activation-map" in caught.value.remedy) == ("region", True)
+    assert read_manifest(insert(model, method="activation-map")).method == "activation-map"

@@ -68,6 +68,14 @@ def _selects_boxes(view: GraphView) -> bool:
 
 
 def _no_scores(view: GraphView) -> UnsupportedModelError:
+    regions = next((node for node in view.ops if node.get_type_name() == "RegionYolo"), None)
+    if regions is not None:
+        return UnsupportedModelError(
+            "The class scores are made by RegionYolo, which mixes them with the boxes of all anchors; expected an "
+            "output with scores of classes",
+            node=regions.get_friendly_name(),
+            remedy="Use --method activation-map, which needs no classes, or export the model without RegionYolo.",
+        )
     described = ", ".join(
         f"{name} {shape_text(output)}"
         for name, output in zip(output_names(view.model), view.model.outputs, strict=True)
