@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
@@ -19,6 +19,8 @@ Text = Annotated[str, msgspec.Meta(min_length=1)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Column = Annotated[int, msgspec.Meta(ge=0)]
 ActivationWord = Literal["none", "sigmoid", "softmax"]
+BoxFormat = Literal["xyxy", "yxyx", "cxcywh", "xywh"]
+BoxUnit = Literal["pixels", "relative"]
 
 
 class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,15 +70,23 @@ class ScoreFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BoxFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the boxes of a family are written; what is left out is read from the numbers.
+    """How the boxes of a family are written; both entries, or neither: then it is read from the numbers.
 
     Attributes:
         format: order of the four numbers.
         unit: pixels of the model's input, or parts of its sides.
+
+    Raises:
+        ValueError: one entry is given without the other.
     """
 
-    format: Literal["xyxy", "yxyx", "cxcywh"] | None = None
-    unit: Literal["pixels", "relative"] | None = None
+    format: BoxFormat | None = None
+    unit: BoxUnit | None = None
+
+    def __post_init__(self) -> None:
+        for missing, given, words in (("unit", "format", get_args(BoxUnit)), ("format", "unit", get_args(BoxFormat))):
+            if getattr(self, missing) is None and getattr(self, given) is not None:
+                raise ValueError(f"`{missing}` is missing beside `{given}`; expected one of {', '.join(words)}")
 
 
 class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

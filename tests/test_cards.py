@@ -57,6 +57,8 @@ def test_the_guide_names_every_entry():
         (LEAST + "[scores]\nfirst_column = -1", "first_column"),
         (LEAST + '[scores]\nbackground = "middle"', "background"),
         (LEAST + '[boxes]\nformat = "xxyy"', "format"),
+        (LEAST + '[boxes]\nformat = "xyxy"', "`unit` is missing beside `format`; expected one of pixels, relative"),
+        (LEAST + '[boxes]\nunit = "pixels"', "`format` is missing beside `unit`; expected one of xyxy, yxyx, cxcywh"),
         ("[[", "does not fit"),
         (LEAST + "name = 1\nname = 2", "card.toml"),
     ],
