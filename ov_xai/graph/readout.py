@@ -1,4 +1,7 @@
-"""Where the predictions of a detector stand in its outputs: plain data that a patched model carries."""
+"""Where the predictions of a detector or a segmentation model stand in its outputs.
+
+Plain data that a patched model carries.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 import numpy.typing as npt
+
+from ov_xai.graph.box_formats import BoxFormat, BoxUnit
 
 Array = npt.NDArray[Any]
 Index = Annotated[int, msgspec.Meta(ge=0)]
@@ -44,8 +49,8 @@ class Readout:
         activation: makes probabilities of the scores: "none", "sigmoid" or "softmax".
         first_label: label id of the first score column.
         background: score column that means "nothing"; null for none.
-        format: order of the numbers of a box: "xyxy", "yxyx" or "cxcywh".
-        unit: "pixels" of the model's input or "relative" to its sides.
+        format: order of the numbers of a box.
+        unit: what they count.
     """
 
     selected: bool
@@ -56,8 +61,25 @@ class Readout:
     activation: str = "none"
     first_label: Index = 0
     background: Index | None = None
-    format: str = "xyxy"
-    unit: str = "pixels"
+    format: BoxFormat = "xyxy"
+    unit: BoxUnit = "pixels"
+
+
+@dataclass(frozen=True)
+class SegmentReadout:
+    """Which output says what class each place of a segmentation model belongs to.
+
+    Attributes:
+        output: index of the output.
+        axis: the axis with a score per class; null for a single class without an axis, and for class ids.
+        batch: the axis of the batch; null for none.
+        ids: whether it holds class ids instead of scores.
+    """
+
+    output: Index
+    axis: Index | None
+    batch: Index | None
+    ids: bool = False
 
 
 def columns_of(output: Array, columns: Columns) -> Array:

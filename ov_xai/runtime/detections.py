@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from ov_xai.errors import UnsupportedModelError
+from ov_xai.graph.box_formats import as_xyxy
 from ov_xai.graph.readout import Columns, Readout, columns_of
 from ov_xai.runtime.labels import label_of
 from ov_xai.runtime.placement import Placement
@@ -133,7 +134,7 @@ def read_rows(outputs: Sequence[Array], readout: Readout, input_wh: tuple[int, i
     confidences = np.where(np.isfinite(scores), _probabilities(scores[:, None], readout.activation)[:, 0], 0.0)
     confidences[_count(outputs, readout, len(confidences)) :] = 0
     labels = np.rint(np.nan_to_num(_column(outputs, readout.labels), nan=-1.0)).astype(np.int64)
-    boxes = None if readout.boxes is None else as_xyxy(_table(outputs, readout.boxes), readout, input_wh)
+    boxes = None if readout.boxes is None else _corners(_table(outputs, readout.boxes), readout, input_wh)
     lengths = {len(confidences), len(labels), len(confidences) if boxes is None else len(boxes)}
     if len(lengths) > 1:
         raise UnsupportedModelError(
@@ -169,7 +170,7 @@ def _candidates(outputs: Sequence[Array], readout: Readout, input_wh: tuple[int,
     if readout.boxes is None:
         return Detections(labels, confidences, None)
     boxes = _table(outputs, readout.boxes)
-    return Detections(labels, confidences, as_xyxy(boxes[places], readout, input_wh))
+    return Detections(labels, confidences, _corners(boxes[places], readout, input_wh))
 
 
 def _level(
@@ -266,18 +267,6 @@ def _probabilities(scores: Array, activation: str) -> Array:
     return softmax(values) if activation == "softmax" and len(values) else values
 
 
-def as_xyxy(boxes: Array, readout: Readout, input_wh: tuple[int, int]) -> Array:
-    """Return boxes as f64 [n, 4], x0 y0 x1 y1 in pixels of the model's input.
-
-    Args:
-        boxes: [n, 4] in the format and unit of the readout.
-        readout: says what the four numbers mean.
-        input_wh: width and height of the model's input.
-    """
-    values = boxes.astype(np.float64)
-    if readout.format == "yxyx":
-        values = values[:, [1, 0, 3, 2]]
-    if readout.format == "cxcywh":
-        half = values[:, 2:] / 2
-        values = np.hstack([values[:, :2] - half, values[:, :2] + half])
-    return values * np.tile(input_wh, 2) if readout.unit == "relative" else values
+def _corners(boxes: Array, readout: Readout, input_wh: tuple[int, int]) -> Array:
+    """Return boxes [n, 4] as f64 [n, 4], x0 y0 x1 y1 in pixels of the model's input."""
+    return as_xyxy(boxes, readout.format, readout.unit, input_wh)
