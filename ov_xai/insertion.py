@@ -24,13 +24,12 @@ from ov_xai.graph.io import read_model, save_model, source_digest
 from ov_xai.graph.manifest import Manifest, drop_manifest, read_manifest, write_manifest
 from ov_xai.graph.model_info import replace_labels, restore_labels
 from ov_xai.graph.outputs import FEATURE_VECTOR, SALIENCY_CLASSES, SALIENCY_MAP, drop_outputs, has_output
-from ov_xai.graph.readout import Readout
 from ov_xai.graph.reason import reason_of
 from ov_xai.label_ids import LabelIds
 from ov_xai.methods.maps import normalised
 from ov_xai.plan import ClassifierPlan, DetectorPlan, Plan, make_plan, rounds
 from ov_xai.planned_manifest import planned_manifest
-from ov_xai.readout import find_readout
+from ov_xai.readout import find_readout, find_segments
 from ov_xai.request import InsertionRequest, Normalise, as_request
 from ov_xai.selfcheck import check_maps, check_outputs
 
@@ -82,8 +81,8 @@ def insert(
     with _trial_runs():
         if self_check:
             done, exact = _checked(original, request, done)
-        readout = _readout(original, done)
-    manifest = replace(_require_manifest(done.model), source_sha256=digest, exact_outputs=exact, readout=readout)
+        manifest = _with_readout(original, request, done)
+    manifest = replace(manifest, source_sha256=digest, exact_outputs=exact)
     write_manifest(done.model, manifest)
     return done.model
 
@@ -132,11 +131,14 @@ def _trial_runs() -> Iterator[None]:
         ) from error
 
 
-def _readout(original: ov.Model, done: Patched) -> Readout | None:
-    """Return where the predictions of a detector stand; None for any other model."""
+def _with_readout(original: ov.Model, request: InsertionRequest, done: Patched) -> Manifest:
+    """Return the manifest with where the predictions of a detector or a segmentation model stand."""
+    manifest = _require_manifest(done.model)
     if not isinstance(done.anatomy, Detector) or not isinstance(done.plan, DetectorPlan):
-        return None
-    return find_readout(original, done.anatomy, done.plan.ids)
+        return manifest
+    segments = find_segments(done.anatomy, len(original.outputs))
+    readout = find_readout(original, done.anatomy, done.plan.ids, request)
+    return replace(manifest, readout=readout, segments=segments)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import openvino as ov
 from ov_xai.errors import ModelReadError
 from ov_xai.graph.manifest import Manifest
 from ov_xai.graph.outputs import SALIENCY_CLASSES, SALIENCY_MAP
-from ov_xai.graph.readout import Columns, Readout
+from ov_xai.graph.readout import Columns, Readout, SegmentReadout
 from ov_xai.graph.view import sizes
 
 #: Axes of maps per class, and of maps per image.
@@ -41,8 +41,11 @@ def _faults(model: ov.Model, manifest: Manifest) -> Iterator[str]:
     yield from _faults_of_maps(sizes(model.outputs[own]), manifest)
     if manifest.top_k is not None and SALIENCY_CLASSES not in index:
         yield "there is no output 'saliency_classes'"
+    shapes = [sizes(output) for output in model.outputs[:own]]
     if manifest.readout is not None:
-        yield from _faults_of_readout([sizes(output) for output in model.outputs[:own]], manifest.readout)
+        yield from _faults_of_readout(shapes, manifest.readout)
+    if manifest.segments is not None:
+        yield from _faults_of_segments(shapes, manifest.segments, manifest.classes)
 
 
 def _faults_of_maps(shape: list[int | None] | None, manifest: Manifest) -> Iterator[str]:
@@ -61,6 +64,16 @@ def _faults_of_readout(shapes: list[list[int | None] | None], readout: Readout) 
     for columns in (*readout.scores, readout.boxes, readout.labels, readout.objectness):
         if columns is not None and not _are_there(columns, shapes):
             yield f"output {columns.output} has no columns {columns.start} to {columns.stop} on axis {columns.axis}"
+
+
+def _faults_of_segments(shapes: list[list[int | None] | None], segments: SegmentReadout, classes: int) -> Iterator[str]:
+    shape = shapes[segments.output] if segments.output < len(shapes) else []
+    if shape is None:
+        return
+    if any(axis is not None and axis >= len(shape) for axis in (segments.axis, segments.batch)) or not shape:
+        yield f"output {segments.output} has no axes {segments.axis} and {segments.batch}"
+    elif segments.axis is not None and shape[segments.axis] not in (None, classes):
+        yield f"output {segments.output} has {shape[segments.axis]} scores for {classes} classes"
 
 
 def _are_there(columns: Columns, shapes: list[list[int | None] | None]) -> bool:

@@ -10,13 +10,13 @@ import msgspec
 import openvino as ov
 
 from ov_xai.errors import ModelReadError
-from ov_xai.graph.readout import Readout
+from ov_xai.graph.readout import Readout, SegmentReadout
 
 #: Path of the manifest in the model's rt_info.
 RT_INFO_PATH = ["ov_xai", "manifest"]
 SCHEMA = 1
 #: Entries that say nothing about a classifier.
-_OF_DETECTORS = frozenset("card levels map_level combine compat unused_classes readout".split())
+_OF_DETECTORS = frozenset("card levels map_level combine compat unused_classes readout segments".split())
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Extent = Annotated[int, msgspec.Meta(ge=1)]
@@ -55,6 +55,7 @@ class Manifest:
         combine: "mean" or "max" over the levels; null for classifiers.
         compat: the tool whose maps are reproduced; null for none.
         readout: where the predictions of a detector stand in the outputs; null when they are not to be read.
+        segments: which output of a segmentation model holds the classes; null when it is not known.
         unused_classes: label ids that no class has, such as a background; their maps are zero.
     """
 
@@ -85,6 +86,7 @@ class Manifest:
     compat: str | None = None
     unused_classes: list[Count] = field(default_factory=list)
     readout: Readout | None = None
+    segments: SegmentReadout | None = None
 
     def to_json(self) -> str:
         """Return one line of JSON."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import openvino as ov
 
+from ov_xai.graph.readout import SegmentReadout
 from ov_xai.graph.view import is_float, sizes
 from ov_xai.runtime.labels import label_of
 from ov_xai.runtime.placement import Placement
@@ -19,21 +20,11 @@ _SIDE = 160
 _ROUNDING = 1e-3
 
 
-@dataclass(frozen=True)
-class SegmentOutput:
-    """The output that says which class each place belongs to.
+def find_segment_output(outputs: Sequence[ov.Output], classes: int) -> SegmentReadout | None:
+    """Return where the classes stand by the shapes of the outputs, for manifests that do not say it.
 
-    Attributes:
-        output: its index.
-        axis: the axis of the classes; None when it holds class ids.
-    """
-
-    output: int
-    axis: int | None
-
-
-def find_segment_output(outputs: Sequence[ov.Output], classes: int) -> SegmentOutput | None:
-    """Return the first output with a score per class and place, else the first with class ids; None for neither.
+    That is the first output with a score per class and place, else the first with class ids. None where there is
+    neither, or where two axes could be those of the classes.
 
     Args:
         outputs: the model's outputs, without those of the saliency branch.
@@ -42,10 +33,11 @@ def find_segment_output(outputs: Sequence[ov.Output], classes: int) -> SegmentOu
     shapes = [sizes(output) or [] for output in outputs]
     for index, shape in enumerate(shapes):
         if len(shape) == 4 and is_float(outputs[index]) and classes in (shape[1], shape[3]):
-            return SegmentOutput(index, 1 if shape[1] == classes else 3)
+            return None if shape[1] == shape[3] else SegmentReadout(index, 1 if shape[1] == classes else 3, 0)
     for index, shape in enumerate(shapes):
-        if len(shape) == 3 or (len(shape) == 4 and 1 in (shape[1], shape[3])):
-            return SegmentOutput(index, None)
+        one_map = (len(shape) == 3 and shape[0] in (1, None)) or (len(shape) == 4 and 1 in (shape[1], shape[3]))
+        if one_map:
+            return SegmentReadout(index, None, 0, ids=True)
     return None
 
 
@@ -64,7 +56,7 @@ class SegmentReader:
         threshold: confidence, 0..1.
     """
 
-    where: SegmentOutput | None
+    where: SegmentReadout | None
     classes: int
     labels: Sequence[str]
     threshold: float
@@ -73,11 +65,11 @@ class SegmentReader:
         """Return the classes that are present, best first."""
         if self.where is None:
             return Reading([], {})
-        output = outputs[self.where.output]
-        if self.where.axis is None:
-            confidences, threshold = areas(output, self.classes), 0.0
+        values = outputs[self.where.output]
+        if self.where.ids:
+            confidences, threshold = areas(values, self.classes), 0.0
         else:
-            confidences, threshold = mean_probabilities(np.moveaxis(output[0], self.where.axis - 1, 0)), self.threshold
+            confidences, threshold = mean_probabilities(_scores(values, self.where)), self.threshold
         best = sorted(confidences, key=lambda index: -confidences[index])
         predictions = [
             Prediction(index, label_of(self.labels, index), confidences[index])
@@ -85,6 +77,17 @@ class SegmentReader:
             if confidences[index] >= threshold
         ]
         return Reading(predictions, confidences)
+
+
+def _scores(output: Array, where: SegmentReadout) -> Array:
+    """Return the scores of the first image as [K, h, w]."""
+    classes = where.axis
+    if where.batch is not None:
+        output = output.take(0, where.batch)
+        classes = classes - 1 if classes is not None and classes > where.batch else classes
+    scores = output[None] if classes is None else np.moveaxis(output, classes, 0)
+    places = [extent for extent in scores.shape[1:] if extent != 1]
+    return scores.reshape(len(scores), *(places if len(places) == 2 else (1, -1)))
 
 
 def mean_probabilities(scores: Array) -> dict[int, float]:

@@ -145,7 +145,7 @@ class Session:
         if manifest.task == "detection":
             return DetectionReader(manifest.readout, self.labels, threshold)
         if manifest.task == "segmentation":
-            where = find_segment_output(self._own_outputs(model), manifest.classes)
+            where = manifest.segments or find_segment_output(self._own_outputs(model), manifest.classes)
             return SegmentReader(where, manifest.classes, self.labels, threshold)
         multilabel = is_true(info_value(model, "multilabel"))
         best = next((i for i, item in enumerate(model.outputs) if SALIENCY_CLASSES in item.get_names()), None)

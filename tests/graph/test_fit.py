@@ -10,18 +10,22 @@ from openvino import opset13 as ops
 from ov_xai import ModelReadError, Session, UnsupportedModelError, insert, inspect, read_manifest
 from ov_xai.graph.fit import require_fit
 from ov_xai.graph.manifest import RT_INFO_PATH, write_manifest
-from ov_xai.graph.readout import Columns, Readout
-from tests.detectors import FORMS
+from ov_xai.graph.readout import Columns, Readout, SegmentReadout
+from tests.detectors import FORMS, segmenter
 from tests.models import classifier, dense, model_of
 
 
 @pytest.fixture(scope="module")
 def patched():
-    """Return a patched classifier and a patched detector."""
-    return {"classifier": insert(classifier("mean")), "detector": insert(FORMS["separate_outputs"]()[0])}
+    """Return a patched classifier, detector and segmentation model."""
+    return {
+        "classifier": insert(classifier("mean")),
+        "detector": insert(FORMS["separate_outputs"]()[0]),
+        "segmenter": insert(segmenter("softmax")),
+    }
 
 
-@pytest.mark.parametrize("kind", ["classifier", "detector"])
+@pytest.mark.parametrize("kind", ["classifier", "detector", "segmenter"])
 def test_what_was_inserted_fits(patched, kind):
     require_fit(patched[kind], read_manifest(patched[kind]))
 
@@ -40,6 +44,9 @@ def test_what_was_inserted_fits(patched, kind):
         ("detector", {"readout": Readout(False, [Columns(0, -1, 0, 99)])}, "columns 0 to 99"),
         ("detector", {"readout": Readout(False, [Columns(0, -9, 0, 1)])}, "axis -9"),
         ("detector", {"readout": Readout(False, [Columns(0)], Columns(0, -1, 0, 3))}, "3 columns"),
+        ("segmenter", {"segments": SegmentReadout(9, 1, 0)}, "output 9"),
+        ("segmenter", {"segments": SegmentReadout(0, 4, 0)}, "axes 4 and 0"),
+        ("segmenter", {"segments": SegmentReadout(0, 2, 0)}, "6 scores for 3 classes"),
     ],
 )
 def test_what_is_not_there_is_named(patched, kind, changes, said):

@@ -31,7 +31,6 @@ from ov_xai.runtime.placement import Placement
 from ov_xai.runtime.preprocessing import Preprocessing
 from ov_xai.runtime.records import read_records
 from ov_xai.runtime.report import ReportHead, write_report
-from ov_xai.runtime.segments import SegmentOutput, SegmentReader, find_segment_output
 from tests.helpers import F32
 from tests.models import ints, weights
 
@@ -40,9 +39,11 @@ BOX = (20.0, 10.0, 60.0, 50.0)
 SAME_BOX = {
     ("xyxy", "pixels"): BOX,
     ("yxyx", "pixels"): (10.0, 20.0, 50.0, 60.0),
+    ("xywh", "pixels"): (20.0, 10.0, 40.0, 40.0),
     ("cxcywh", "pixels"): (40.0, 30.0, 40.0, 40.0),
     ("xyxy", "relative"): (0.1, 0.1, 0.3, 0.5),
     ("yxyx", "relative"): (0.1, 0.1, 0.5, 0.3),
+    ("xywh", "relative"): (0.1, 0.1, 0.2, 0.4),
     ("cxcywh", "relative"): (0.2, 0.3, 0.2, 0.4),
 }
 #: A row of its own output: the one column of scores or labels.
@@ -482,52 +483,6 @@ def test_no_text_hides_another():
     text = (one == 255).all(2)[:50]
     assert text.any()
     np.testing.assert_array_equal(many[:50], one[:50])
-
-
-# -- segmentation ----------------------------------------------------------------------------------------------------
-
-
-def segments(output, axis, classes, threshold=0.3):
-    reader = SegmentReader(SegmentOutput(0, axis), classes, tuple(f"class {k}" for k in range(classes)), threshold)
-    reading = reader([output], preprocessing(Resize.STANDARD).place(8, 8))
-    return {item.index: item.confidence for item in reading.predictions}
-
-
-def test_segmentation_by_probabilities_logits_and_ids():
-    probabilities = np.zeros((1, 3, 2, 2), np.float32)
-    probabilities[0, 1] = [[0.6, 0.8], [0.2, 0.2]]
-    probabilities[0, 2] = [[0.2, 0.1], [0.7, 0.5]]
-    probabilities[0, 0] = 1 - probabilities[0, 1:].sum(0)
-    expected = {1: pytest.approx(0.7), 2: pytest.approx(0.6)}
-    assert segments(probabilities, 1, 3) == expected
-    assert segments(np.moveaxis(probabilities, 1, 3), 3, 3) == expected
-    assert segments(np.log(np.maximum(probabilities, 1e-30)), 1, 3) == expected
-    assert segments(probabilities, 1, 3, threshold=0.65) == {1: pytest.approx(0.7)}
-    ids = np.array([[[0, 2], [2, 255]]])
-    assert segments(ids, None, 3) == {2: 0.5, 0: 0.25}
-    assert segments(ids[:, None].astype(np.float32), None, 3) == {2: 0.5, 0: 0.25}
-
-
-def test_segmentation_of_one_class():
-    mask = np.array([[[[0.9, 0.7], [0.2, 0.1]]]], np.float32)
-    assert segments(mask, 1, 1) == {0: pytest.approx(0.8)}
-    assert segments(np.full_like(mask, -3), 1, 1) == {}
-    assert segments(np.array([[[0, 1], [1, 1]]]), None, 1) == {0: 0.75}
-
-
-def outputs_of(*shapes):
-    return [
-        ops.result(ops.parameter(list(shape), kind)).output(0)
-        for shape, kind in ((item, np.float32) if isinstance(item, list) else item for item in shapes)
-    ]
-
-
-def test_the_output_of_a_segmentation_model_is_found():
-    assert find_segment_output(outputs_of([1, 7], [1, 5, 8, 8]), 5) == SegmentOutput(1, 1)
-    assert find_segment_output(outputs_of([1, 8, 8, 5]), 5) == SegmentOutput(0, 3)
-    assert find_segment_output(outputs_of(([1, 8, 8], np.int64)), 5) == SegmentOutput(0, None)
-    assert find_segment_output(outputs_of(([1, 1, 8, 8], np.int64)), 5) == SegmentOutput(0, None)
-    assert find_segment_output(outputs_of([1, 7]), 5) is None
 
 
 # -- the bundled detector --------------------------------------------------------------------------------------------
