@@ -10,6 +10,7 @@ from openvino import opset13 as ops
 from ov_xai import ClassChoice, Session, cards, insert, read_card, read_manifest
 from ov_xai.graph import box_formats
 from ov_xai.graph.readout import Columns
+from ov_xai.readout.box_reading import BoxReading, reading_of_queries, reading_of_rows
 from tests.detectors import heads, joined, model_of, pyramid
 from tests.helpers import F32
 from tests.models import ints, weights
@@ -244,3 +245,33 @@ def test_probabilities_of_queries_are_read_as_they_are():
     for scores, activation in ((logits, "sigmoid"), (ops.sigmoid(logits), "none")):
         patched = insert(model_of(image, ("scores", scores), ("boxes", boxes)), method="activation-map")
         assert read_manifest(patched).readout.activation == activation
+
+
+# -- boxes whose places are not known --------------------------------------------------------------------------------
+
+
+def random_boxes(form, count=60):
+    """Return boxes [n, 4] of several sizes inside an image of WIDTH x HEIGHT pixels, some of them at its borders."""
+    random = np.random.default_rng(9)
+    width, height = random.uniform(6, 30, (2, count))
+    x = random.uniform(width / 2, WIDTH - width / 2)
+    y = random.uniform(height / 2, HEIGHT - height / 2)
+    return np.stack(READ[form](x, y, width, height), 1)
+
+
+@pytest.mark.parametrize("form", ["xyxy", "cxcywh", "xywh"])
+def test_selected_boxes_are_told_by_the_image_they_lie_in(form):
+    assert reading_of_rows(random_boxes(form), (WIDTH, HEIGHT)) == BoxReading(form, "pixels")
+    relative = random_boxes(form) / (WIDTH, HEIGHT, WIDTH, HEIGHT)
+    assert reading_of_rows(relative, (WIDTH, HEIGHT)) == BoxReading(form, "relative")
+
+
+def test_selected_boxes_that_fit_twice_are_not_read():
+    boxes = np.array([[30.0, 25, 6, 4], [40, 20, 5, 5], [20, 22, 3, 6]])
+    assert reading_of_rows(boxes, (WIDTH, HEIGHT)) is None
+
+
+@pytest.mark.parametrize("form", ["xyxy", "cxcywh"])
+def test_boxes_of_queries_are_centres_unless_they_leave_the_image(form):
+    relative = random_boxes(form) / (WIDTH, HEIGHT, WIDTH, HEIGHT)
+    assert reading_of_queries(relative, (WIDTH, HEIGHT)) == BoxReading(form, "relative")

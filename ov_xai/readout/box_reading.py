@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, get_args
@@ -19,11 +19,13 @@ Array = npt.NDArray[Any]
 _LARGEST_RELATIVE = 4.0
 #: Part of the image's side by which boxes may reach beyond it.
 _BEYOND = 0.05
+#: The same for a reading that may be taken for another.
+_FARTHEST_BEYOND = 0.25
 #: Boxes of places lie within this part of the image's side from them, in the median.
 _FARTHEST = 0.1
-#: How many times nearer to its places the best reading must be than any other.
+#: How many times better than any other the best reading must fit.
 _CLEARLY = 1.25
-#: By how much of the image's side it must be nearer at least: boxes without size have no format.
+#: By how much of the image's side it must be better at least: boxes without size have no format.
 _LEAST_APART = 1e-3
 #: Part of the boxes that must fit.
 _MOST = 0.98
@@ -58,12 +60,7 @@ def reading_by_place(boxes: Array, centres: Array, input_wh: tuple[int, int]) ->
         centres: f64 [n, 2], x and y of the places relative to the image.
         input_wh: width and height of the model's input.
     """
-    found = sorted(_distances(boxes, centres, input_wh), key=lambda item: item[0])
-    if not found or found[0][0] >= _FARTHEST:
-        return None
-    best, reading = found[0]
-    clear = len(found) == 1 or found[1][0] >= max(_CLEARLY * best, best + _LEAST_APART)
-    return reading if clear else None
+    return _clearly_least(_distances(boxes, centres, input_wh), _FARTHEST)
 
 
 def _distances(boxes: Array, centres: Array, input_wh: tuple[int, int]) -> Iterator[tuple[float, BoxReading]]:
@@ -76,11 +73,21 @@ def _distances(boxes: Array, centres: Array, input_wh: tuple[int, int]) -> Itera
             yield float(np.median(np.abs(middles - centres).max(1))), reading
 
 
+def _clearly_least(found: Iterable[tuple[float, BoxReading]], most: float) -> BoxReading | None:
+    """Return the reading with the least misfit; None when it is more than `most`, or another fits as well."""
+    ordered = sorted(found, key=lambda item: item[0])
+    if not ordered or ordered[0][0] > most:
+        return None
+    least, reading = ordered[0]
+    clear = len(ordered) == 1 or ordered[1][0] >= max(_CLEARLY * least, least + _LEAST_APART)
+    return reading if clear else None
+
+
 def reading_of_rows(boxes: Array, input_wh: tuple[int, int]) -> BoxReading | None:
     """Return how selected boxes are read whose places are not known; None when it cannot be told.
 
     Numbers that are corners are taken for corners: others are hardly ever in order. Whether x or y comes first then
-    cannot be told. Centres and top-left corners are told apart by which boxes lie in the image.
+    cannot be told. Centres and top-left corners are told apart by how far boxes reach beyond the image.
 
     Args:
         boxes: [n, 4], at least one.
@@ -91,8 +98,8 @@ def reading_of_rows(boxes: Array, input_wh: tuple[int, int]) -> BoxReading | Non
     if _most(_are_boxes(corners.corners(boxes, input_wh))):
         return corners
     sized = [BoxReading("cxcywh", unit), BoxReading("xywh", unit)]
-    inside = [reading for reading in sized if _lie_inside(reading.corners(boxes, input_wh))]
-    return inside[0] if len(inside) == 1 else None
+    beyond = [(float(np.quantile(_beyond(item.corners(boxes, input_wh)), _MOST)), item) for item in sized]
+    return _clearly_least(beyond, _FARTHEST_BEYOND)
 
 
 def reading_of_queries(boxes: Array, input_wh: tuple[int, int]) -> BoxReading:
@@ -118,8 +125,12 @@ def _are_boxes(corners: Array) -> Array:
 
 
 def _lie_inside(corners: Array) -> bool:
-    inside = (corners >= -_BEYOND).all(1) & (corners <= 1 + _BEYOND).all(1)
-    return _most(inside & _are_boxes(corners))
+    return _most((_beyond(corners) <= _BEYOND) & _are_boxes(corners))
+
+
+def _beyond(corners: Array) -> Array:
+    """Return by which part of the image's side each box reaches beyond it, f64 [n]."""
+    return np.asarray(np.maximum(np.maximum(-corners, corners - 1), 0).max(1))
 
 
 def _most(fitting: Array) -> bool:
