@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -52,7 +53,9 @@ def _with_rows(subject: Subject, readout: Readout) -> Readout:
     """
     if readout.boxes is None or (card := _of_card(subject)) is not None:
         return readout if readout.boxes is None else _read(readout, card)
-    placed = selected_boxes(subject, readout)
+    placed = None
+    with suppress(RuntimeError):  # some models fail when they select other than the usual number of boxes
+        placed = selected_boxes(subject, readout)
     if placed is not None:
         return _read(readout, reading_by_place(placed.boxes, placed.centres, subject.input_wh))
     boxes = _boxes(subject, readout)
