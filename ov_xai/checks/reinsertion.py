@@ -18,7 +18,7 @@ from ov_xai.graph.model_info import read_labels
 from ov_xai.graph.outputs import FEATURE_VECTOR, has_output
 from ov_xai.insertion import Patched, patch
 from ov_xai.plan import DetectorPlan
-from ov_xai.readout import find_readout
+from ov_xai.readout import find_readout, find_segments
 from ov_xai.recall import stated_request
 from ov_xai.request import InsertionRequest
 from ov_xai.version import __version__
@@ -26,12 +26,12 @@ from ov_xai.version import __version__
 #: Entries that are facts about the model or the branch.
 FACTS = (
     "task method target kept_tokens grid mask score classes top_k score_output activation strategy strategy_reason "
-    "rounded shared card levels map_level combine compat unused_classes readout"
+    "rounded shared card levels map_level combine compat unused_classes readout segments"
 ).split()
 #: Those without which the maps are not where the manifest says.
 _WHERE = frozenset("task target grid".split())
 #: Those that another version of ov-xai may settle in another way, for equal maps.
-_OF_A_VERSION = frozenset("strategy strategy_reason".split())
+_OF_A_VERSION = frozenset("strategy strategy_reason segments".split())
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,8 @@ def _inserted(plain: ov.Model, patched: ov.Model, manifest: Manifest, request: I
     recorded = read_manifest(done.model)
     assert recorded is not None
     if isinstance(done.anatomy, Detector) and isinstance(done.plan, DetectorPlan):
-        recorded = replace(recorded, readout=find_readout(plain, done.anatomy, done.plan.ids))
+        readout = find_readout(plain, done.anatomy, done.plan.ids, request)
+        recorded = replace(recorded, readout=readout, segments=find_segments(done.anatomy, len(plain.outputs)))
     same_version = manifest.ov_xai == __version__
     if same_version and _roundings(done.model) != _roundings(patched):
         recorded = replace(recorded, rounded=not recorded.rounded)
