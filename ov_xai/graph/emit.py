@@ -176,8 +176,7 @@ class Emitter:
         rest: list[int | ov.Output] = [
             extent if extent is not None else self.extents(x, axis + 2) for axis, extent in enumerate(extents[2:])
         ]
-        rows = self.extents(x, 1) if extents[1] is None else self.ints(extents[1])
-        start = self.multiply(self._image_numbers(indices), rows)
+        start = self.multiply(self._image_numbers(indices), self.extents(x, 1))
         return self.gather(self.reshape(x, -1, *rest), self.add(indices, start), 0)
 
     def _image_numbers(self, indices: ov.Output) -> ov.Output:
@@ -185,9 +184,8 @@ class Emitter:
 
         Of a dynamic batch they are counted, as its size would be; see `extents`.
         """
-        images = (sizes(indices) or [None])[0]
-        if images is not None:
-            return self.unsqueeze(self.range(self.int_scalar(images)), 1)
+        if None not in (sizes(indices) or [None]):
+            return self.unsqueeze(self.range(self.squeeze(self.extents(indices, 0), 0)), 1)
         return self._emit(ops.cum_sum, self._ones(self.slice(indices, 0, 1, 1)), self.int_scalar(0), exclusive=True)
 
     def slice(self, x: ov.Output, start: int, stop: int, axis: int) -> ov.Output:
