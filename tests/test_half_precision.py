@@ -104,7 +104,8 @@ def _of_transformers():
 
 def _of_detectors():
     for name, build in FORMS.items():
-        for request in ({}, {"combine": "max", "map_level": 1, "top_k": 2}):
+        few = min(2, len(build()[1].by_label))
+        for request in ({}, {"combine": "max", "map_level": 1, "top_k": few}):
             size = SMALLER.get(name, MAGNITUDE)
             label = f"{name}-{request.get('combine', 'mean')}"
             yield label, Case(lambda build=build: build()[0], request, magnitude=size)

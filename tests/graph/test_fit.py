@@ -46,7 +46,7 @@ def test_what_was_inserted_fits(patched, kind):
         ("detector", {"readout": Readout(False, [Columns(0)], Columns(0, -1, 0, 3))}, "3 columns"),
         ("segmenter", {"segments": SegmentReadout(9, 1, 0)}, "output 9"),
         ("segmenter", {"segments": SegmentReadout(0, 4, 0)}, "axes 4 and 0"),
-        ("segmenter", {"segments": SegmentReadout(0, 2, 0)}, "6 scores for 3 classes"),
+        ("segmenter", {"segments": SegmentReadout(0, 2, 0)}, "6 scores for 5 classes"),
     ],
 )
 def test_what_is_not_there_is_named(patched, kind, changes, said):
