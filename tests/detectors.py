@@ -126,6 +126,15 @@ def four_classes(batch=1):
     return model_of(image, ("boxes", boxes), ("scores", scores)), known
 
 
+def one_class_beside_key_points(batch=1):
+    """Logits of one class, and tables that hold boxes and key points together, as face detectors have them."""
+    image, levels = pyramid(batch)
+    points = joined(heads(levels, 16, "points"), 1, 16)
+    scores = joined(heads(levels, 1, "class", 50), 1, 1)
+    known = Known(names("class"), classes=1, by_label=(0,))
+    return model_of(image, ("regressors", points), ("classificators", scores)), known
+
+
 def own_objectness(batch=1, behind=False):
     """Boxes, an objectness of its own layer before or behind the classes, as columns of [N, P, 5 + K]."""
     image, levels = pyramid(batch)
@@ -301,6 +310,7 @@ FORMS = {
     "columns_first": columns_first,
     "separate_outputs": separate_outputs,
     "four_classes": four_classes,
+    "one_class_beside_key_points": one_class_beside_key_points,
     "own_objectness": own_objectness,
     "own_objectness_behind": partial(own_objectness, behind=True),
     "anchors_with_objectness": anchors_with_objectness,

@@ -38,7 +38,22 @@ def class_heads(view: GraphView, layouts: Layouts, labels: int | None) -> list[C
     only_boxes = all(level.table.columns == BOX_COLUMNS for head in found for level in head.levels)
     if found and not (only_boxes and any(table.columns != BOX_COLUMNS for table in logits)):
         return found
-    return _grouped(view, divided_by_anchors(without_boxes(logits), logits), labels) or found
+    others = without_boxes(logits)
+    heads = _grouped(view, divided_by_anchors(others, logits), labels)
+    if len(others) == len(logits):
+        heads = [_of_one_class(head, labels) for head in heads]
+    return heads or found
+
+
+def _of_one_class(head: ClassHead, labels: int | None) -> ClassHead:
+    """Return the head of a detector without tables of boxes.
+
+    Where many columns stand beside a single one for every place, the boxes must be among the many, with key points, and
+    the single one is no objectness but the only class.
+    """
+    if not head.objectness_levels or len(head.columns) <= BOX_COLUMNS or labels == len(head.columns):
+        return head
+    return replace(head, levels=head.objectness_levels, objectness_levels=(), columns=range(1))
 
 
 def _at_the_end(view: GraphView, tables: list[Table]) -> list[Table]:
