@@ -91,14 +91,16 @@ def recall_request(patched: ov.Model) -> InsertionRequest:
 
 
 def _wordings(stated: InsertionRequest) -> Iterator[InsertionRequest]:
-    """Yield the request with and without the target's name, the grid and an output, what says least first.
-
-    The first output is not stated where it may not have been named.
-    """
-    for output in (stated.score_output,) if stated.score_output is not None else (None, "0"):
+    """Yield the request with and without the target's name, the grid and an output, what says least first."""
+    for output in named_outputs(stated):
         for target in dict.fromkeys((None, stated.target_layer)):
             for grid in dict.fromkeys((None, stated.grid)):
                 yield replace(stated, target_layer=target, grid=grid, score_output=output)
+
+
+def named_outputs(stated: InsertionRequest) -> tuple[str | None, ...]:
+    """Return the outputs that may have been named: the first is not stated where it may not have been."""
+    return (None, "0") if stated.score_output is None else (stated.score_output,)
 
 
 def _leads_to(original: ov.Model, request: InsertionRequest, manifest: Manifest) -> bool:

@@ -28,7 +28,7 @@ from ov_xai.analysis.axes import (
     unknown,
 )
 from ov_xai.graph.kinds import ARITHMETIC_OPS, COMPARING_OPS, CONVOLUTIONS, REDUCTIONS
-from ov_xai.graph.view import constant_ints, constant_value, sizes
+from ov_xai.graph.view import constant_axes, constant_ints, constant_value, sizes
 
 Transfer = Callable[[ov.Node, "list[Layout]"], "list[Layout] | None"]
 
@@ -79,11 +79,6 @@ def broadcast_layout(layouts: Sequence[Layout]) -> Layout:
     depth = max(len(layout) for layout in layouts)
     padded = [(UNIT,) * (depth - len(layout)) + layout for layout in layouts]
     return tuple(joined([layout[index] for layout in padded]) for index in range(depth))
-
-
-def _axis_input(node: ov.Node, index: int, depth: int) -> list[int] | None:
-    axes = constant_ints(node, index)
-    return None if axes is None else [axis % depth for axis in axes]
 
 
 # -- transfer functions --------------------------------------------------------------------------------------------
@@ -139,7 +134,7 @@ def _reshape(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
 
 def _transpose(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
     depth = len(inputs[0])
-    order = _axis_input(node, 1, depth)
+    order = constant_axes(node, 1, depth)
     if order is None:
         return None
     order = order or list(reversed(range(depth)))
@@ -147,7 +142,7 @@ def _transpose(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
 
 
 def _reduce(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
-    axes = _axis_input(node, 1, len(inputs[0]))
+    axes = constant_axes(node, 1, len(inputs[0]))
     if axes is None:
         return None
     keep = bool(node.get_attributes().get("keep_dims"))
@@ -203,7 +198,7 @@ def cut(axis: Axis, start: int, size: int | None) -> Axis:
 
 
 def _split(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
-    axes = _axis_input(node, 1, len(inputs[0]))
+    axes = constant_axes(node, 1, len(inputs[0]))
     if axes is None:
         return None
     (along,) = axes
@@ -219,7 +214,7 @@ def _split(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
 
 def _slice(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
     starts = constant_ints(node, 1)
-    axes = _axis_input(node, 4, len(inputs[0])) if node.get_input_size() > 4 else None
+    axes = constant_axes(node, 4, len(inputs[0])) if node.get_input_size() > 4 else None
     if starts is None:
         return None
     axes = axes if axes is not None else list(range(len(starts)))
@@ -261,7 +256,7 @@ def _strided_slice(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
 
 
 def _gather(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
-    axes = _axis_input(node, 2, len(inputs[0]))
+    axes = constant_axes(node, 2, len(inputs[0]))
     if axes is None or int(node.get_attributes().get("batch_dims", 0)) != 0:
         return None
     (along,) = axes
@@ -282,7 +277,7 @@ def _gather(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
 
 
 def _reverse(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
-    axes = _axis_input(node, 1, len(inputs[0]))
+    axes = constant_axes(node, 1, len(inputs[0]))
     return None if axes is None else [_backwards(inputs[0], axes)]
 
 
@@ -298,7 +293,7 @@ def _backwards(layout: Layout, axes: Sequence[int]) -> Layout:
 def _squeeze(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
     depth = len(inputs[0])
     if node.get_input_size() > 1:
-        axes = _axis_input(node, 1, depth)
+        axes = constant_axes(node, 1, depth)
         if axes is None:
             return None
     else:
@@ -308,7 +303,7 @@ def _squeeze(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
 
 def _unsqueeze(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
     depth = len(_extents(node.output(0)))
-    axes = _axis_input(node, 1, depth)
+    axes = constant_axes(node, 1, depth)
     if axes is None:
         return None
     rest = iter(inputs[0])

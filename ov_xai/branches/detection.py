@@ -9,7 +9,7 @@ import openvino as ov
 from ov_xai.analysis.detectors.detector import Detector
 from ov_xai.branches.best import best_classes
 from ov_xai.branches.branch import Branch, maps_per_image, spatial_mean
-from ov_xai.graph.emit import Emitter
+from ov_xai.graph.emit import LOWEST, Emitter
 from ov_xai.methods.class_probability_map import class_probability_map, otx_class_map
 from ov_xai.methods.class_scores import ClassScores
 from ov_xai.methods.maps import RawMaps
@@ -18,9 +18,6 @@ from ov_xai.request import Method, Normalise
 
 #: Per label id the column of the class head; None for an id that stands for nothing.
 Columns: TypeAlias = tuple[int | None, ...]
-
-#: Below every score, and well within the range of FP16.
-_LOWEST = -6e4
 
 
 def detector_branch(emit: Emitter, anatomy: Detector, plan: DetectorPlan) -> Branch:
@@ -34,7 +31,7 @@ def detector_branch(emit: Emitter, anatomy: Detector, plan: DetectorPlan) -> Bra
     if plan.top_k is None:
         return Branch(RawMaps(_by_label(emit, _combined(emit, plan, scores.maps()), columns, 0)), vector=vector)
     # Ids that stand for nothing come last.
-    best = best_classes(emit, _by_label(emit, scores.highest(), columns, _LOWEST), plan.top_k)
+    best = best_classes(emit, _by_label(emit, scores.highest(), columns, LOWEST), plan.top_k)
     if plan.compat is not None or plan.top_k > _used(columns):
         # A softmax over the classes needs all of them, and label ids that stand for nothing have no scores.
         maps = _by_label(emit, _combined(emit, plan, scores.maps()), columns, 0)

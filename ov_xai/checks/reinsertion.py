@@ -19,7 +19,7 @@ from ov_xai.graph.outputs import FEATURE_VECTOR, has_output
 from ov_xai.insertion import Patched, patch
 from ov_xai.plan import DetectorPlan
 from ov_xai.readout import find_readout, find_segments
-from ov_xai.recall import stated_request
+from ov_xai.recall import named_outputs, stated_request
 from ov_xai.request import InsertionRequest
 from ov_xai.version import __version__
 
@@ -141,8 +141,7 @@ def _stated(plain: ov.Model, patched: ov.Model, manifest: Manifest) -> Insertion
 
 def _wordings(stated: InsertionRequest) -> Iterator[InsertionRequest]:
     """Yield the request without and with the name of the target, and without and with that of the first output."""
-    outputs = (stated.score_output,) if stated.score_output is not None else (None, "0")
-    for output in outputs:
+    for output in named_outputs(stated):
         for target in dict.fromkeys((None, stated.target_layer)):
             yield replace(stated, target_layer=target, score_output=output)
 

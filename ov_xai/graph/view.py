@@ -182,3 +182,9 @@ class GraphView:
                 if name in output.get_names():
                     return node
         return None
+
+
+def constant_axes(node: ov.Node, index: int, depth: int) -> list[int] | None:
+    """Return the axes given by input `index` of a node, counted from the front; None when not constant."""
+    axes = constant_ints(node, index)
+    return None if axes is None else [axis % depth for axis in axes]

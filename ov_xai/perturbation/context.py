@@ -12,7 +12,7 @@ from ov_xai.analysis.demand import Demand
 from ov_xai.analysis.propagation import Layouts
 from ov_xai.graph.emit import Emitter
 from ov_xai.graph.kinds import ROUNDING_OPS
-from ov_xai.graph.view import Port, constant_ints, node_key, port, rank, sizes
+from ov_xai.graph.view import Port, node_key, port, rank, sizes
 from ov_xai.perturbation.forms import Tokens
 from ov_xai.perturbation.masks import MaskMatrix
 
@@ -101,9 +101,3 @@ class Context:
             )
             self._share_of_place = height, width
         return self._share_of_place
-
-
-def constant_axes(node: ov.Node, index: int, depth: int) -> list[int] | None:
-    """Return the axes given by input `index` of a node, counted from the front; None when not constant."""
-    axes = constant_ints(node, index)
-    return None if axes is None else [axis % depth for axis in axes]

@@ -12,8 +12,8 @@ import openvino as ov
 
 from ov_xai.analysis.axes import place_axes
 from ov_xai.analysis.demand import kept_positions
-from ov_xai.graph.view import rank, sizes
-from ov_xai.perturbation.context import Context, constant_axes
+from ov_xai.graph.view import constant_axes, rank, sizes
+from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import (
     KEPT_WEIGHT,
     Affine,

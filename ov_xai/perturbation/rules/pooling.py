@@ -20,8 +20,8 @@ import openvino as ov
 from ov_xai.analysis.axes import Layout, Role, batch_axis, factors, is_separable, place_axes
 from ov_xai.graph.emit import LOWEST
 from ov_xai.graph.kinds import REDUCTIONS
-from ov_xai.graph.view import rank, sizes
-from ov_xai.perturbation.context import Context, constant_axes
+from ov_xai.graph.view import constant_axes, rank, sizes
+from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Affine, Form, HalfPooled, Levels, Order, PlaceForm, Refusal, Rows
 from ov_xai.perturbation.place_forms import broadcast_like, kept_indicator, to_levels
 from ov_xai.perturbation.rows import reordered, reordered_offset

@@ -13,8 +13,8 @@ import openvino as ov
 from ov_xai.analysis.axes import place_axes
 from ov_xai.analysis.demand import on_grid
 from ov_xai.analysis.links import Positions, dropped_axes, taken_positions
-from ov_xai.graph.view import constant_value, port, rank, sizes
-from ov_xai.perturbation.context import Context, constant_axes
+from ov_xai.graph.view import constant_axes, constant_value, port, rank, sizes
+from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Affine, Form, Levels, PlaceForm, Refusal, Shared, shared_values
 from ov_xai.perturbation.place_forms import broadcast_like
 

@@ -10,8 +10,8 @@ from functools import reduce
 
 import openvino as ov
 
-from ov_xai.graph.view import rank, sizes
-from ov_xai.perturbation.context import Context, constant_axes
+from ov_xai.graph.view import constant_axes, rank, sizes
+from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Form, Refusal, Rows, Shared, Stack
 from ov_xai.perturbation.rows import lift, reordered, settle
 
