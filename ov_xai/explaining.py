@@ -8,7 +8,7 @@ from pathlib import Path
 import openvino as ov
 
 from ov_xai.analysis.detectors.detector import Detector
-from ov_xai.analysis.dissection import dissect
+from ov_xai.analysis.dissection import anatomy_of
 from ov_xai.analysis.scores import Activation
 from ov_xai.cards import cards_with
 from ov_xai.errors import ModelMismatchError
@@ -107,7 +107,7 @@ def _insert_for(path: Path, model: ov.Model, request: InsertionRequest, choice: 
     """
     if request.method is not None and not request.method.class_wise:
         return insert(path, request)
-    anatomy = dissect(model, request, cards_with(request.card))
+    anatomy = anatomy_of(model, request)
     if isinstance(anatomy, Detector):
         return _insert_into_detector(path, anatomy, request)
     threshold = choice.for_model(model).least

@@ -25,6 +25,7 @@ from ov_xai.graph.manifest import Manifest, drop_manifest, read_manifest, write_
 from ov_xai.graph.model_info import replace_labels, restore_labels
 from ov_xai.graph.outputs import FEATURE_VECTOR, SALIENCY_CLASSES, SALIENCY_MAP, drop_outputs, has_output
 from ov_xai.graph.reason import reason_of
+from ov_xai.graph.spelling import spelled_out
 from ov_xai.label_ids import LabelIds
 from ov_xai.methods.maps import normalised
 from ov_xai.plan import ClassifierPlan, DetectorPlan, Plan, make_plan, rounds
@@ -248,24 +249,37 @@ def patch(
         ModelMismatchError: the request does not fit the model.
     """
     patched = original.clone()
-    anatomy = dissect(patched, request, cards_with(request.card))
-    with _trial_runs():
-        plan = make_plan(anatomy, request, ids, apart, rounded)
-    try:
-        emit = Emitter(patched)
-        branch = _branch(emit, anatomy, plan)
-        patched.add_results(_results(emit, branch, plan))
+    with spelled_out(patched):
+        anatomy = dissect(patched, request, cards_with(request.card))
+        with _trial_runs():
+            plan = make_plan(anatomy, request, ids, apart, rounded)
+        with _accepted(anatomy.target.name):
+            emit = Emitter(patched)
+            branch = _branch(emit, anatomy, plan)
+            patched.add_results(_results(emit, branch, plan))
+    with _accepted(anatomy.target.name):
         patched.validate_nodes_and_infer_types()
-    except RuntimeError as error:
-        raise UnsupportedModelError(
-            f"OpenVINO does not accept the saliency branch: {reason_of(error)}",
-            node=anatomy.target.name,
-            remedy="Choose another layer with --target-layer, and please report the model.",
-        ) from error
     if request.labels is not None:
         replace_labels(patched, request.labels)
     write_manifest(patched, planned_manifest(anatomy, plan, branch.maps))
     return Patched(patched, anatomy, plan)
+
+
+@contextmanager
+def _accepted(target: str) -> Iterator[None]:
+    """Refuse models whose saliency branch OpenVINO does not accept.
+
+    Raises:
+        UnsupportedModelError: this is one.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        raise UnsupportedModelError(
+            f"OpenVINO does not accept the saliency branch: {reason_of(error)}",
+            node=target,
+            remedy="Choose another layer with --target-layer, and please report the model.",
+        ) from error
 
 
 def _probe(original: ov.Model, request: InsertionRequest, plan: Plan) -> ov.Model:

@@ -125,8 +125,52 @@ def transposed(q, k, v):
     return ops.transpose(weighted, ints(0, 1, 3, 2))
 
 
+def in_equations(x, count, seed):
+    """Return attention as Keras spells it: projections with the heads apart, keys before queries."""
+    q, k, v = (
+        ops.add(
+            ops.einsum([x, weights(CHANNELS, HEADS, DEPTH, seed=seed + part)], "abc,cde->abde"),
+            weights(HEADS, DEPTH, seed=seed + part + 50),
+        )
+        for part in range(3)
+    )
+    scores = ops.einsum([k, ops.multiply(q, ops.constant(np.float32(DEPTH**-0.5)))], "aecd,abcd->acbe")
+    weighted = ops.einsum([ops.softmax(scores, -1), v], "acbe,aecd->abcd")
+    return ops.einsum([weighted, weights(HEADS, DEPTH, CHANNELS, seed=seed + 4)], "abcd,cde->abe")
+
+
+def flattened_linear(x, inner, outer, seed):
+    """Return x W^T + b, computed on all tokens of all images as rows of one matrix."""
+    rows = ops.add(ops.matmul(flat(x, -1, inner), weights(outer, inner, seed=seed), False, True), weights(1, outer))
+    return ops.reshape(rows, ops.concat([ops.slice(ops.shape_of(x), ints(0), ints(2), ints(1)), ints(outer)], 0), True)
+
+
+def flattened(x, count, seed):
+    """Return attention whose tokens are rows of one matrix until the heads are apart."""
+    rows = flat(x, -1, CHANNELS)
+    qkv = ops.add(ops.matmul(rows, weights(3 * CHANNELS, CHANNELS, seed=seed), False, True), weights(3 * CHANNELS))
+    turned = ops.transpose(flat(qkv, -1, count, 3, HEADS, DEPTH), ints(2, 0, 3, 1, 4))
+    q, k, v = (token_of_pair(turned, part) for part in range(3))
+    scores = ops.matmul(ops.multiply(q, ops.constant(np.float32(DEPTH**-0.5))), k, False, True)
+    weighted = ops.matmul(ops.softmax(flat(scores, -1, HEADS, count, count), -1), v, False, False)
+    mixed = flattened_linear(joined(weighted, count), CHANNELS, CHANNELS, seed + 1)
+    hidden = ops.swish(flattened_linear(mixed, CHANNELS, 2 * CHANNELS, seed + 2))
+    return flattened_linear(hidden, 2 * CHANNELS, CHANNELS, seed + 3)
+
+
+def products_in_equations(x, count, seed):
+    q, k, v = separate(x, count, seed)
+    scores = ops.multiply(ops.einsum([q, k], "bhid,bhjd->bhij"), ops.constant(np.float32(DEPTH**-0.5)))
+    return joined(ops.einsum([ops.softmax(scores, -1), v], "bhij,bhjd->bhid"), count)
+
+
+WORDINGS = {"in_equations": in_equations, "products_in_equations": products_in_equations, "flattened": flattened}
+
+
 def attention(kind, x, count, seed):
     """Return multi-head self-attention without its output projection."""
+    if kind in WORDINGS:
+        return WORDINGS[kind](x, count, seed)
     if kind.startswith("fused_"):
         return joined(sdpa(*fused(x, count, seed, kind.removeprefix("fused_"))), count)
     if kind == "relative_bias":
@@ -294,7 +338,8 @@ _SPECIFIED = {
         kind: (vision_transformer(kind), 1, 0, "gaussian")
         for kind in (
             "fused_gather fused_split fused_slice decomposed no_bias relative_bias attention_mask "
-            "normalised_queries_and_keys rotary quantised transposed single_head"
+            "normalised_queries_and_keys rotary quantised transposed single_head "
+            "in_equations products_in_equations flattened"
         ).split()
     },
     **{

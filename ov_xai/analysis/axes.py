@@ -192,6 +192,8 @@ def split_factor(factor: Factor, outer: int) -> tuple[Factor, Factor] | None:
 
 def regroup(layout: Layout, extents: list[int | None]) -> Layout | None:
     """Return the layout after a Reshape to `extents`; None when the factors cannot be followed."""
+    if [axis_size(axis) for axis in layout] == extents and extents.count(None) <= 1:
+        return layout
     if any(len(axis) > 1 for axis in layout):
         return _regroup_segmented(layout, extents)
     pending = [factor for axis in layout for factor in axis[0]]

@@ -13,8 +13,9 @@ from ov_xai.analysis.classifier import Classifier, dissect_classifier
 from ov_xai.analysis.detectors.detector import Detector, dissect_detector
 from ov_xai.analysis.detectors.feature_map import works_on_regions
 from ov_xai.analysis.scores import find_scores
-from ov_xai.cards import Card
+from ov_xai.cards import Card, cards_with
 from ov_xai.errors import UnsupportedModelError
+from ov_xai.graph.spelling import spelled_out
 from ov_xai.graph.view import shape_text, sizes
 from ov_xai.request import InsertionRequest
 
@@ -44,6 +45,12 @@ def dissect(model: ov.Model, request: InsertionRequest, cards: Sequence[Card] = 
     if scores is not None:
         return dissect_classifier(surface, scores, request)
     return dissect_detector(surface, request, cards)
+
+
+def anatomy_of(model: ov.Model, request: InsertionRequest) -> Dissected:
+    """Return the anatomy of a model that nothing is inserted into; see `dissect`."""
+    with spelled_out(model):
+        return dissect(model, request, cards_with(request.card))
 
 
 def _require_sane_sizes(model: ov.Model) -> None:

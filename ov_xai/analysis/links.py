@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from ov_xai.graph.einsum import einsum_terms
 from ov_xai.graph.kinds import ARITHMETIC_OPS, COMPARING_OPS, REDUCTIONS, RESHAPING_OPS, UNARY_OPS
 from ov_xai.graph.view import constant_ints, constant_value, sizes
 
@@ -240,15 +239,6 @@ def _matmul(node: ov.Node, index: int) -> Links:
     return [*leading, Link(kept, onto)]
 
 
-def _einsum(node: ov.Node, index: int) -> Links:
-    terms = einsum_terms(node)
-    if terms is None:
-        return []
-    own, out, result = sizes(node.input_value(index)) or [], sizes(node.output(0)) or [], terms[-1]
-    carried = [(axis, result.index(letter)) for axis, letter in enumerate(terms[index]) if letter in result]
-    return [Link(axis, onto) for axis, onto in carried if own[axis] == out[onto]]
-
-
 def _attention(node: ov.Node, index: int) -> Links:
     own, out = sizes(node.input_value(index)) or [], sizes(node.output(0)) or []
     shift = len(out) - len(own)
@@ -301,7 +291,6 @@ _FINDERS: dict[str, Callable[[ov.Node, int], Links]] = {
     **dict.fromkeys(RESHAPING_OPS, _reshape),
     "Transpose": _transpose,
     "MatMul": _matmul,
-    "Einsum": _einsum,
     "ScaledDotProductAttention": _attention,
     "Concat": _concat,
 }

@@ -310,18 +310,6 @@ def _unsqueeze(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
     return [tuple(UNIT if index in axes else next(rest) for index in range(depth))]
 
 
-def _einsum(node: ov.Node, inputs: list[Layout]) -> list[Layout] | None:
-    equation = str(node.get_attributes()["equation"]).replace(" ", "")
-    if "." in equation or "->" not in equation:
-        return None
-    left, right = equation.split("->")
-    meaning: dict[str, list[Axis]] = {}
-    for letters, layout in zip(left.split(","), inputs, strict=True):
-        for letter, axis in zip(letters, layout, strict=True):
-            meaning.setdefault(letter, []).append(axis)
-    return [tuple(joined(meaning[letter]) for letter in right)]
-
-
 TRANSFERS: dict[str, Transfer] = {
     **dict.fromkeys(ARITHMETIC_OPS | COMPARING_OPS, _elementwise),
     **dict.fromkeys(CONVOLUTIONS, _convolution),
@@ -340,5 +328,4 @@ TRANSFERS: dict[str, Transfer] = {
     "ReverseSequence": _reverse_sequence,
     "Squeeze": _squeeze,
     "Unsqueeze": _unsqueeze,
-    "Einsum": _einsum,
 }

@@ -132,19 +132,19 @@ def is_weight(output: ov.Output) -> bool:
 
 
 class GraphView:
-    """A snapshot of a model's nodes in topological order, with reachability.
-
-    The view is stale after the model changes: take a new one.
-    """
+    """A snapshot of a model's nodes in topological order, with reachability as it was then."""
 
     def __init__(self, model: ov.Model) -> None:
         self.model = model
         self.ops: list[ov.Node] = list(model.get_ordered_ops())
         self._position = {node_key(node): index for index, node in enumerate(self.ops)}
+        self._sources = {
+            node_key(node): {node_key(source.get_node()) for source in node.input_values()} for node in self.ops
+        }
         self._users: dict[int, set[int]] = {}
-        for node in self.ops:
-            for source in node.input_values():
-                self._users.setdefault(node_key(source.get_node()), set()).add(node_key(node))
+        for key, sources in self._sources.items():
+            for source in sources:
+                self._users.setdefault(source, set()).add(key)
 
     def node(self, key: int) -> ov.Node:
         """Return the node with that key."""
@@ -156,7 +156,7 @@ class GraphView:
 
     def ancestors(self, nodes: Iterable[ov.Node]) -> set[int]:
         """Return the keys of all nodes that these depend on, themselves included."""
-        return {node_key(node) for node in upstream(nodes)}
+        return _reached(nodes, self._sources)
 
     def users(self, node: ov.Node) -> set[int]:
         """Return the keys of the nodes that read any output of a node."""
@@ -164,13 +164,7 @@ class GraphView:
 
     def descendants(self, nodes: Iterable[ov.Node]) -> set[int]:
         """Return the keys of all nodes that depend on these, themselves included."""
-        pending, seen = [node_key(node) for node in nodes], set()
-        while pending:
-            key = pending.pop()
-            if key not in seen:
-                seen.add(key)
-                pending.extend(self._users.get(key, ()))
-        return seen
+        return _reached(nodes, self._users)
 
     def find(self, name: str) -> ov.Node | None:
         """Return the node with that friendly name, or the producer of the tensor with that name."""
@@ -182,6 +176,16 @@ class GraphView:
                 if name in output.get_names():
                     return node
         return None
+
+
+def _reached(nodes: Iterable[ov.Node], neighbours: dict[int, set[int]]) -> set[int]:
+    pending, seen = [node_key(node) for node in nodes], set[int]()
+    while pending:
+        key = pending.pop()
+        if key not in seen:
+            seen.add(key)
+            pending.extend(neighbours.get(key, ()))
+    return seen
 
 
 def constant_axes(node: ov.Node, index: int, depth: int) -> list[int] | None:

@@ -14,7 +14,6 @@ from ov_xai.analysis.axes import place_axes
 from ov_xai.graph.kinds import POOLING_OPS, RESHAPING_OPS
 from ov_xai.graph.view import is_weight, node_key, sizes
 from ov_xai.perturbation.context import Context
-from ov_xai.perturbation.einsum import weight_product
 
 _PER_CLASS = frozenset(
     (
@@ -75,8 +74,6 @@ def _follow(node: ov.Node, classes: int, affected: set[int], ctx: Context) -> li
         row = 0 if node.get_attributes()["transpose_b"] else 1
         starts = len(weights) == 2 and weights[row] == classes and is_weight(node.input_value(1))
         return [] if starts and _is_vector(source, ctx) else None
-    if kind == "Einsum":
-        return _follow_einsum(node, classes, ctx)
     if kind == "Convolution":
         weights = sizes(node.input_value(1)) or []
         starts = weights[0] == classes and all(extent == 1 for extent in weights[2:])
@@ -89,15 +86,6 @@ def _follow(node: ov.Node, classes: int, affected: set[int], ctx: Context) -> li
     if kind in _PER_CLASS and (vector or node.get_input_size() == 1):
         return [value for value in node.input_values() if node_key(value.get_node()) in affected]
     return None
-
-
-def _follow_einsum(node: ov.Node, classes: int, ctx: Context) -> list[ov.Output] | None:
-    product = weight_product(node)
-    if product is None:
-        return None
-    weights = sizes(node.input_value(1 - product.side)) or []
-    starts = weights[0 if product.by_row else 1] == classes
-    return [] if starts and _is_vector(node.input_value(product.side), ctx) else None
 
 
 def _is_vector(output: ov.Output, ctx: Context) -> bool:

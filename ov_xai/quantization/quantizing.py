@@ -17,9 +17,8 @@ import openvino as ov
 
 from ov_xai.analysis.attention import has_attention
 from ov_xai.analysis.classifier import Classifier
-from ov_xai.analysis.dissection import dissect
+from ov_xai.analysis.dissection import anatomy_of
 from ov_xai.arguments import options_of, parse_word
-from ov_xai.cards import cards_with
 from ov_xai.errors import ModelMismatchError, RequestError, SelfCheckError, UnsupportedModelError
 from ov_xai.graph.io import read_model
 from ov_xai.graph.kinds import LEARNED_OPS, ROUNDING_OPS
@@ -247,7 +246,7 @@ def _validation(
     if folder is None:
         return None, None
     request = request or InsertionRequest()
-    anatomy = dissect(model, request, cards_with(request.card))
+    anatomy = anatomy_of(model, request)
     if not isinstance(anatomy, Classifier):
         raise UnsupportedModelError(
             "Validation compares the top-1 accuracy of classifiers; this model is a detector or segments images",

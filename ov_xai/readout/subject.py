@@ -13,8 +13,7 @@ import openvino as ov
 
 from ov_xai.analysis.axes import is_spatial
 from ov_xai.analysis.detectors.detector import Detector
-from ov_xai.analysis.dissection import dissect
-from ov_xai.cards import cards_with
+from ov_xai.analysis.dissection import anatomy_of
 from ov_xai.errors import ModelMismatchError, UnsupportedModelError
 from ov_xai.graph.kinds import CONTROL_FLOW, DECISION_OPS
 from ov_xai.graph.trial import EXACT, of_sample_size, sample_inputs, sample_shape
@@ -89,7 +88,7 @@ def subject_of(model: ov.Model, anatomy: Detector, ids: LabelIds | None, request
     if any(source.get_partial_shape().is_dynamic for source in model.inputs):
         fixed = of_sample_size(model)
         with suppress(UnsupportedModelError, ModelMismatchError):
-            again = dissect(fixed, request, cards_with(request.card))
+            again = anatomy_of(fixed, request)
             if isinstance(again, Detector) and (anatomy.head is None or _columns(again) == _columns(anatomy)):
                 return Subject(fixed, again, ids)
     return Subject(model, anatomy, ids)

@@ -26,8 +26,6 @@ from ov_xai.graph.view import GraphView, Port, constant_value, is_float, is_weig
 _MOVING_OPS = VIEW_OPS | SELECTING_OPS | {"Concat", "Clamp", "FakeQuantize"}
 #: Ops after which a score is still a score: products with an objectness, and their geometric means.
 _COMBINING_OPS = frozenset("Multiply Sqrt Power Minimum".split())
-#: Ops that mix columns: what goes into them is a feature, not a score.
-_MIXING_OPS = LEARNED_OPS | {"Einsum"}
 #: Sums over columns: what they read is a distribution (of a box's side), not a score.
 _EXPECTATIONS = frozenset({"ReduceSum", "ReduceMean"})
 #: Arithmetic after which logits are still logits: biases, scales, sums over branches, enlarged pictures.
@@ -95,7 +93,7 @@ def activated_tables(view: GraphView, layouts: Layouts) -> list[Table]:
 def linear_tables(view: GraphView, layouts: Layouts) -> list[Table]:
     """Return the tables of logits, or of box offsets, that the last layers with weights give, in topological order."""
     ahead = _before_layers(view)
-    seeds = [node for node in view.ops if node.get_type_name() in _MIXING_OPS and node_key(node) not in ahead]
+    seeds = [node for node in view.ops if node.get_type_name() in LEARNED_OPS and node_key(node) not in ahead]
     traces = _follow(view, layouts, [node for node in seeds if port(node.output(0)) in layouts], _is_affine)
     return _tables(view, layouts, traces, ahead)
 
@@ -227,7 +225,7 @@ def _before_layers(view: GraphView) -> set[int]:
     for node in reversed(view.ops):
         if node.get_type_name() in DECISION_OPS | {"ShapeOf"}:
             continue
-        if node_key(node) in found or node.get_type_name() in _MIXING_OPS:
+        if node_key(node) in found or node.get_type_name() in LEARNED_OPS:
             found.update(node_key(source.get_node()) for source in node.input_values())
     return found
 
@@ -271,7 +269,7 @@ def reaches_an_end(view: GraphView, table: Table) -> bool:
 
     Probabilities that are scaled or shifted on the way are something else: an angle, a part of a box.
     """
-    blocked = _MIXING_OPS | _EXPECTATIONS | {"ShapeOf", "RegionYolo"}
+    blocked = LEARNED_OPS | _EXPECTATIONS | {"ShapeOf", "RegionYolo"}
     if table.activation is not Activation.NONE:
         blocked |= {"Add", "Subtract", "Divide"}
     pending, seen = [table.output.get_node()], set()

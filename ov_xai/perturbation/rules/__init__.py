@@ -15,7 +15,7 @@ from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Form, Refusal
 from ov_xai.perturbation.rules.attention import attention
 from ov_xai.perturbation.rules.channelwise import channelwise, concat, reduction
-from ov_xai.perturbation.rules.dense import convolution, einsum, matmul
+from ov_xai.perturbation.rules.dense import convolution, matmul
 from ov_xai.perturbation.rules.elementwise import elementwise
 from ov_xai.perturbation.rules.pooling import pooling
 from ov_xai.perturbation.rules.slicing import slicing
@@ -32,7 +32,6 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("Softmax", "LogSoftmax", "MVN", "NormalizeL2"), channelwise),
     "Concat": concat,
     "MatMul": matmul,
-    "Einsum": einsum,
     "ScaledDotProductAttention": attention,
     "Convolution": convolution,
     "GroupConvolution": convolution,

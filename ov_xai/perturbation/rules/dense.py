@@ -1,4 +1,4 @@
-"""Layers that mix channels by shared weights: MatMul, Einsum, 1x1 Convolution; and flatten + dense, a collapse.
+"""Layers that mix channels by shared weights: MatMul, 1x1 Convolution; and flatten + dense, a collapse.
 
 Affine:            W (G slope + offset) = G (W slope) + W offset
 Levels:            W U_l for every level
@@ -18,7 +18,6 @@ import openvino as ov
 from ov_xai.analysis.axes import PLACE_ROLES, Factor, Role, factors, has_places, is_spatial, place_axes
 from ov_xai.graph.view import node_key, rank, sizes
 from ov_xai.perturbation.context import Context
-from ov_xai.perturbation.einsum import weight_product
 from ov_xai.perturbation.forms import Affine, Form, Levels, Order, PlaceForm, Refusal, Rows, Shared
 from ov_xai.perturbation.place_forms import broadcast_like, copied_apart
 from ov_xai.perturbation.rows import full_channels, reordered
@@ -52,23 +51,6 @@ def matmul(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refus
     if not is_spatial(ctx.layout(node.output(0))):
         return Refusal("the places cannot be followed through this product", name)
     return _per_place(node, form, side, weights.values, ctx)
-
-
-def einsum(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refusal:
-    """Apply an Einsum that multiplies by a weight matrix."""
-    product, name = weight_product(node), node.get_friendly_name()
-    if product is None:
-        return Refusal("an Einsum that is no product by a weight matrix", name)
-    form, weights = forms[product.side], forms[1 - product.side]
-    assert isinstance(weights, Shared)
-    if isinstance(form, Rows):
-        if product.axis != ctx.vector_axis(node.input_value(product.side)) or ctx.vector_axis(node.output(0)) is None:
-            return Refusal("a row is not multiplied by a weight matrix", name)
-        return _dense_rows(node, form, weights.values, product.by_row, ctx)
-    assert isinstance(form, Affine | Levels)
-    if has_places(form.layout[product.axis]):
-        return Refusal("places are contracted by an Einsum", name)
-    return _per_place(node, form, product.side, weights.values, ctx)
 
 
 def convolution(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refusal:

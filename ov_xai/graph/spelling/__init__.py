@@ -1,0 +1,29 @@
+"""The same computation in plainer ops, while a model is taken apart and its branch is built.
+
+Exports say one thing in many ways. What is spelled out here needs no rules further on, and the model itself stays as
+it is: whatever reads a stand-in reads the original tensor afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import openvino as ov
+
+from ov_xai.graph.emit import Emitter
+from ov_xai.graph.spelling.einsum import spell_einsums
+from ov_xai.graph.spelling.flattened import spell_flattened
+
+__all__ = ["spelled_out"]
+
+
+@contextmanager
+def spelled_out(model: ov.Model) -> Iterator[None]:
+    """Let plainer ops stand in for some of a model inside; each tensor that is replaced keeps its names."""
+    stand_ins = [*spell_einsums(model, Emitter(model)), *spell_flattened(model, Emitter(model))]
+    try:
+        yield
+    finally:
+        for stand_in in reversed(stand_ins):
+            stand_in.give_back()

@@ -1,0 +1,89 @@
+"""Layers on flattened tokens are layers on tokens, and are flattened again afterwards."""
+
+import numpy as np
+import openvino as ov
+import pytest
+from openvino import opset13 as ops
+
+from ov_xai.graph.spelling import spelled_out
+from tests.helpers import run
+from tests.models import flat, ints, weights
+
+TOKENS, CHANNELS, HIDDEN = 5, 4, 6
+VALUES = np.random.default_rng(0).standard_normal((3, TOKENS, CHANNELS)).astype("f4")
+
+
+def dense(rows):
+    return ops.matmul(rows, weights(HIDDEN, CHANNELS), False, True)
+
+
+def gated(rows):
+    hidden = dense(rows)
+    return ops.multiply(hidden, ops.sigmoid(ops.add(hidden, weights(1, HIDDEN))))
+
+
+#: What can be applied to tokens one by one, and what can not.
+ALIKE = {
+    "dense": dense,
+    "bias": lambda rows: ops.add(dense(rows), weights(HIDDEN)),
+    "gated": gated,
+    "flattened twice": lambda rows: dense(flat(rows, -1, CHANNELS)),
+}
+APART = {
+    "weights in front": lambda rows: ops.matmul(weights(HIDDEN, 3 * TOKENS), rows, False, False),
+    "a number for each row": lambda rows: ops.multiply(rows, weights(3 * TOKENS, 1)),
+    "prelu": lambda rows: ops.prelu(rows, weights(CHANNELS)),
+    "sorted": lambda rows: ops.topk(rows, ops.constant(np.int64(3)), 0, "max", "value").output(0),
+}
+
+
+def built(layer, shape, *after):
+    tokens = ops.parameter(shape, np.float32, name="tokens")
+    rows = layer(flat(ops.tanh(tokens), -1, CHANNELS))
+    return ov.Model([ops.result(ops.exp(ops.reshape(rows, ints(*after), False)))], [tokens])
+
+
+def ranks(model):
+    """Return the ranks of what the last layers read."""
+    return [
+        len(node.get_output_partial_shape(0)) for node in model.get_ordered_ops() if node.get_type_name() == "MatMul"
+    ]
+
+
+@pytest.mark.parametrize("shape", [[3, TOKENS, CHANNELS], [-1, TOKENS, CHANNELS]], ids=["static", "dynamic"])
+@pytest.mark.parametrize("after", [(-1, TOKENS, HIDDEN), (-1, TOKENS, 2, HIDDEN // 2)], ids=["as before", "divided"])
+@pytest.mark.parametrize("name", ALIKE)
+def test_layers_are_applied_token_by_token(name, after, shape):
+    model = built(ALIKE[name], shape, *after)
+    (expected,) = run(model, [VALUES])
+    before = [node.get_type_name() for node in model.get_ordered_ops()]
+    with spelled_out(model):
+        assert set(ranks(model)) == {3}
+        np.testing.assert_allclose(run(model, [VALUES])[0], expected, rtol=1e-6)
+    assert [node.get_type_name() for node in model.get_ordered_ops()] == before
+    assert run(model, [VALUES])[0].tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("name", APART)
+def test_what_depends_on_other_rows_stays_flattened(name):
+    model = built(
+        APART[name],
+        [3, TOKENS, CHANNELS],
+        *((3, -1, 2) if name in ("weights in front", "sorted") else (3, TOKENS, CHANNELS)),
+    )
+    before = [node.get_friendly_name() for node in model.get_ordered_ops()]
+    with spelled_out(model):
+        assert [node.get_friendly_name() for node in model.get_ordered_ops()] == before
+
+
+def test_each_of_two_layouts_of_one_layer_gets_its_own_stand_in():
+    tokens = ops.parameter([-1, TOKENS, CHANNELS], np.float32, name="tokens")
+    rows = dense(flat(tokens, -1, CHANNELS))
+    ends = [ops.tanh(ops.reshape(rows, ints(-1, TOKENS, HIDDEN), False)), ops.exp(flat(rows, -1, TOKENS, HIDDEN))]
+    model = ov.Model([ops.result(end) for end in ends], [tokens])
+    expected = run(model, [VALUES])
+    names = [node.get_friendly_name() for node in model.get_ordered_ops()]
+    with spelled_out(model):
+        for found, known in zip(run(model, [VALUES]), expected, strict=True):
+            np.testing.assert_allclose(found, known, rtol=1e-6)
+    assert [node.get_friendly_name() for node in model.get_ordered_ops()] == names
