@@ -44,9 +44,9 @@ def _combined(emit: Emitter, plan: DetectorPlan, levels: list[ov.Output]) -> ov.
     """Return raw maps [N, K, h, w] of the classes whose maps per level are given."""
     assert plan.head is not None
     if plan.compat is not None:
-        return otx_class_map(emit, plan.head, levels, plan.level)
+        return otx_class_map(emit, levels, plan.level)
     scale_free = plan.normalise is Normalise.MINMAX
-    return class_probability_map(emit, plan.head, levels, plan.combine, plan.level, scale_free=scale_free)
+    return class_probability_map(emit, levels, plan.combine, plan.level, scale_free=scale_free)
 
 
 def _by_label(emit: Emitter, values: ov.Output, columns: Columns, empty: float) -> ov.Output:

@@ -240,6 +240,9 @@ class Emitter:
     def sqrt(self, x: ov.Output) -> ov.Output:
         return self._emit(ops.sqrt, x)
 
+    def clamp(self, x: ov.Output, low: float, high: float) -> ov.Output:
+        return self._emit(ops.clamp, x, low, high)
+
     def relu(self, x: ov.Output) -> ov.Output:
         return self._emit(ops.relu, x)
 

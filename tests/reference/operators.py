@@ -276,6 +276,11 @@ def matmul(node, inputs):
     return np.matmul(*sides)
 
 
+@operator("Einsum")
+def einsum(node, inputs):
+    return np.einsum(node.get_attributes()["equation"], *inputs)
+
+
 @operator("ScaledDotProductAttention")
 def attention(node, inputs):
     query, key, value = inputs[:3]
