@@ -191,6 +191,12 @@ class Emitter:
     def slice(self, x: ov.Output, start: int, stop: int, axis: int) -> ov.Output:
         return self._emit(ops.slice, x, self.ints(start), self.ints(stop), self.ints(1), self.ints(axis))
 
+    def slice_axes(self, x: ov.Output, positions: dict[int, tuple[int, int]]) -> ov.Output:
+        """Slice along several axes: from the first of two positions to before the second."""
+        starts, stops = zip(*positions.values(), strict=True)
+        steps = self.ints(*(1 for _ in positions))
+        return self._emit(ops.slice, x, self.ints(*starts), self.ints(*stops), steps, self.ints(*positions))
+
     def slice_apart(self, x: ov.Output, start: int, stop: int, axis: int) -> ov.Output:
         """Slice a tensor of the original model without being seen to.
 

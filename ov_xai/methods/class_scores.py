@@ -78,10 +78,11 @@ class ClassScores:
         """
         found: dict[int, ov.Output] = {}
         for part in self._parts:
-            scores = part.classes(self._emit) if chosen is None else self._chosen(part, chosen)
+            scores = part.scores if chosen is None else self._chosen(part, chosen)
+            columns = part.columns if chosen is None else None
             for index, level in part.levels.items():
                 with self._emit.scope(f"level_{index}"):
-                    own = self._reader.cut(scores.values, level) if _JOINED in scores.axes else scores
+                    own = self._reader.cut(scores.values, level, columns) if _JOINED in scores.axes else scores
                     found[index] = own.best_anchor(self._emit)
         return [found[index] for index in sorted(found)]
 

@@ -109,12 +109,23 @@ class TableReader:
             self._joined[key] = scores.activated(self._emit, activation).values
         return self._joined[key]
 
-    def cut(self, joined: ov.Output, level: Level) -> Scores:
-        """Return the scores of a level out of a table that joins it with others, or out of some columns of it."""
+    def cut(self, joined: ov.Output, level: Level, columns: range | None = None) -> Scores:
+        """Return the scores of a level out of a table that joins it with others, or out of some columns of it.
+
+        Args:
+            joined: the table or columns of it.
+            level: the level.
+            columns: those of `joined` to take; None for all.
+        """
+        axis = level.axis or 0
+        if columns is not None and len(columns) != (sizes(joined) or [])[level.table.column_axis]:
+            # Both at once: along two axes a Slice stays where it is, whatever it reads.
+            both = {axis: level.positions, level.table.column_axis: (columns.start, columns.stop)}
+            return self._counted(self._emit.slice_axes(joined, both), level)
         # Of our own tensors a Slice is safe, and costs nothing.
         own = port(joined) != port(level.table.output)
         cut = self._emit.slice if own else self._emit.slice_apart
-        return self._counted(cut(joined, *level.positions, level.axis or 0), level)
+        return self._counted(cut(joined, *level.positions, axis), level)
 
     def _table(self, level: Level) -> ov.Output:
         table = level.table.output
