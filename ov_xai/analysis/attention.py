@@ -9,6 +9,7 @@ from ov_xai.analysis.candidates import Candidate, candidate, walk_back
 from ov_xai.analysis.demand import Demand
 from ov_xai.analysis.links import SELECTIONS, taken_positions
 from ov_xai.graph.kinds import LEARNED_OPS, VIEW_OPS
+from ov_xai.graph.spelling import spelled_out
 from ov_xai.graph.view import GraphView, Port, is_weight, node_key, port, rank
 
 #: What may stand between a projection and the split of its result into queries, keys and values.
@@ -31,12 +32,13 @@ def is_attention(node: ov.Node, demand: Demand) -> bool:
     return layout is not None and has_places(layout[contracted])
 
 
-def has_attention(view: GraphView) -> bool:
+def has_attention(model: ov.Model) -> bool:
     """Return whether any op sums values weighted by a softmax over products of the data, on a grid or not."""
-    return any(
-        node.get_type_name() == "ScaledDotProductAttention" or (_mixes_data(node) and _weighs(node))
-        for node in view.ops
-    )
+    with spelled_out(model):
+        return any(
+            node.get_type_name() == "ScaledDotProductAttention" or (_mixes_data(node) and _weighs(node))
+            for node in model.get_ops()
+        )
 
 
 def _mixes_data(node: ov.Node) -> bool:

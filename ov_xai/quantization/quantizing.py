@@ -177,7 +177,7 @@ def run_quantization(
     control = None
     if labelled is not None and measure is not None:
         control = Control(labelled.items, lambda item: feed(item.photo), measure, options.max_drop)
-    transformer = has_attention(GraphView(source))
+    transformer = has_attention(source)
     result = quantized(
         source,
         found.photos,

@@ -3,7 +3,7 @@
 import numpy as np
 from openvino import opset13 as ops
 
-from tests.models import CHANNELS, CLASSES, backbone, dense, flat, ints, model_of, weights
+from tests.models import CHANNELS, CLASSES, HEIGHT, WIDTH, backbone, dense, flat, ints, model_of, weights
 
 
 def pointwise(x):
@@ -47,6 +47,20 @@ def maximum_of_class_channels(x):
     return flat(pooled.output(0), 0, CLASSES)
 
 
+def depthwise_over_grid(x):
+    """As MobileFaceNet ends: every channel has weights of its own for the places."""
+    kernel = weights(CHANNELS, 1, 1, HEIGHT, WIDTH)
+    pooled = ops.group_convolution(pointwise(x), kernel, [1, 1], [0, 0], [0, 0], [1, 1])
+    return dense(flat(pooled, 0, CHANNELS), CHANNELS, CLASSES)
+
+
+def depthwise_over_grid_linear(x):
+    kernel = weights(CHANNELS, 1, 1, HEIGHT, WIDTH)
+    pooled = ops.group_convolution(x, kernel, [1, 1], [0, 0], [0, 0], [1, 1])
+    scaled = ops.multiply(ops.add(pooled, weights(1, CHANNELS, 1, 1)), weights(1, CHANNELS, 1, 1, seed=9))
+    return dense(flat(scaled, 0, CHANNELS), CHANNELS, CLASSES)
+
+
 # -- products ------------------------------------------------------------------------------------------------------
 
 
@@ -88,6 +102,8 @@ HEADS = {
             sum_of_magnitudes,
             generalised_mean,
             maximum_of_class_channels,
+            depthwise_over_grid,
+            depthwise_over_grid_linear,
             einsum_over_channels,
             einsum_weights_first,
             einsum_of_vector,

@@ -59,12 +59,12 @@ def test_rounding_is_left_out_where_the_check_fails_with_it(monkeypatch):
 
 @pytest.mark.parametrize("name", TRANSFORMERS)
 def test_attention_is_found(name):
-    assert has_attention(GraphView(TRANSFORMERS[name][0]()))
+    assert has_attention(TRANSFORMERS[name][0]())
 
 
 @pytest.mark.parametrize("name", [*CLOSED_FORM, *MOSAIC])
 def test_no_attention_is_found_in_a_convolutional_network(name):
-    assert not has_attention(GraphView(classifier(name)))
+    assert not has_attention(classifier(name))
 
 
 def test_the_kind_of_model_is_told_from_its_structure():

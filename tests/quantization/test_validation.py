@@ -6,9 +6,9 @@ import openvino as ov
 import pytest
 
 from ov_xai import InsertionRequest, insert, quantize, read_manifest
+from ov_xai.analysis import dissection
 from ov_xai.cards import shipped_cards
 from ov_xai.errors import InputError, ModelMismatchError, UnsupportedModelError
-from ov_xai.quantization import quantizing
 from ov_xai.quantization.calibration import Feeder
 from ov_xai.quantization.quantizing import FEW_PHOTOS, Quantization, QuantizationOptions, run_quantization
 from tests.detectors import FORMS
@@ -107,7 +107,7 @@ def test_validation_knows_the_card_of_the_request(tmp_path, monkeypatch):
         seen.extend(cards)
         raise UnsupportedModelError("seen")
 
-    monkeypatch.setattr(quantizing, "dissect", dissect)
+    monkeypatch.setattr(dissection, "dissect", dissect)
     request = InsertionRequest(card=tmp_path / "own.toml")
     with pytest.raises(UnsupportedModelError, match="seen"):
         quantize(classifier("mean"), NOISE, validation=tmp_path, request=request)

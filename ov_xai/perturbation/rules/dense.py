@@ -54,7 +54,7 @@ def matmul(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refus
 
 
 def convolution(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | Refusal:
-    """Apply a 1x1 convolution, or one whose kernel is the whole grid."""
+    """Apply a 1x1 convolution, or one whose kernel is the whole grid, depthwise too."""
     form, weights, name = forms[0], forms[1], node.get_friendly_name()
     if not isinstance(weights, Shared) or isinstance(form, Shared):
         return Refusal("the weights of a convolution depend on the mask", name)
@@ -71,8 +71,9 @@ def convolution(node: ov.Node, forms: list[Form], ctx: Context) -> list[Form] | 
     if single and place_axes(form.layout) == [2, 3]:
         return _per_place(node, form, 0, weights.values, ctx)
     grid = [ctx.target.grid.height, ctx.target.grid.width]
-    if plain and kernel == grid and node.get_type_name() == "Convolution" and place_axes(form.layout) == [2, 3]:
-        return _dense_over_grid(node, form, weights.values, ctx)
+    if plain and kernel == grid and place_axes(form.layout) == [2, 3]:
+        over_grid = _dense_over_grid if node.get_type_name() == "Convolution" else _depthwise_over_grid
+        return over_grid(node, form, weights.values, ctx)
     return Refusal("a convolution mixes neighbouring places", name)
 
 
@@ -120,8 +121,11 @@ def _dense_rows(
     if kernel is None:
         laid = weights if by_row else emit.transpose(weights, 1, 0)
         kernel = emit.reshape(laid, total, -1, 1, 1)
-    values = emit.convolution_1x1(form.values, kernel)
-    offset = None if form.offset is None else emit.convolution_1x1(full_channels(form, ctx.emit), kernel)
+    values, offset = emit.convolution_1x1(form.values, kernel), None
+    if form.offset is not None:
+        # Of two convolutions the CPU plugin fuses the sum, which fails for a dynamic batch when places broadcast.
+        vector = emit.squeeze(full_channels(form, ctx.emit), 2, 3)
+        offset = emit.unsqueeze(emit.matmul(vector, weights, transpose_b=by_row), 2, 3)
     return [Rows(values, Order.FIRST, total, form.smooth, form.scale, offset)]
 
 
@@ -210,6 +214,20 @@ def _dense_over_grid(node: ov.Node, form: PlaceForm, weights: ov.Output, ctx: Co
         return emit.copy(node, [broadcast_like(values, like, ctx.emit), weights])[0]
 
     return _collapsed(form, products, dense, total, ctx)
+
+
+def _depthwise_over_grid(node: ov.Node, form: PlaceForm, weights: ov.Output, ctx: Context) -> list[Form] | Refusal:
+    """A depthwise convolution whose kernel is the whole grid is a sum over places with W = (C, 1, 1, h, w)."""
+    emit, extents = ctx.emit, sizes(weights) or []
+    if extents[1:3] != [1, 1]:
+        return Refusal("a grouped convolution over the whole grid", node.get_friendly_name())
+    channels = extents[0] or 1
+    per_place = emit.reshape(weights, 1, channels, *(extent or 1 for extent in extents[3:]))
+
+    def dense(values: ov.Output, like: ov.Output) -> ov.Output:
+        return emit.copy(node, [broadcast_like(values, like, ctx.emit), weights])[0]
+
+    return _collapsed(form, lambda values: emit.multiply(values, per_place), dense, channels, ctx)
 
 
 def _place_products(per_place: ov.Output, values: ov.Output, total: int, ctx: Context) -> ov.Output:
