@@ -19,15 +19,8 @@ from ov_xai.analysis.detectors.class_head import ClassHead
 from ov_xai.analysis.detectors.levels import feeds
 from ov_xai.analysis.scores import Activation
 from ov_xai.graph.kinds import CONTROL_FLOW, DECISION_OPS, LEARNED_OPS
-from ov_xai.graph.trial import (
-    EXACT,
-    of_sample_size,
-    position,
-    reachable_parameters,
-    sample_inputs,
-    twin,
-    with_stand_in,
-)
+from ov_xai.graph.remainder import Remainder
+from ov_xai.graph.trial import of_sample_size, twin, with_stand_in
 from ov_xai.graph.view import GraphView, Port, is_weight, port
 
 Array = npt.NDArray[Any]
@@ -142,19 +135,11 @@ def _ask(model: ov.Model, head: ClassHead, columns: list[int], places: int | Non
     clone = of_sample_size(model)
     tables = {port(level.table.output): level.table.output for level in head.levels}
     stand_ins = [with_stand_in(twin(clone, output)) for output in tables.values()]
-    results = list(clone.get_results())
-    inputs = reachable_parameters(results)
-    cut = ov.Model(results, inputs, "postprocessing")
-    samples = sample_inputs(cut)
-    compiled = ov.Core().compile_model(cut, "CPU", EXACT)
+    remainder = Remainder(clone.get_results(), stand_ins)
+    likes = [remainder.sample(index) for index in range(len(stand_ins))]
     answers = []
     for column in columns:
-        for node in stand_ins:
-            if any(node.get_instance_id() == item.get_instance_id() for item in inputs):
-                index = position(inputs, node)
-                samples[index] = _sure_of(head, column, samples[index], places)
-        found = compiled(samples)
-        outputs = [np.array(found[index]) for index in range(len(results))]
+        outputs = remainder.run([None if like is None else _sure_of(head, column, like, places) for like in likes])
         answer = _answer(column, outputs, _SURE[_is_probability(head)])
         if answer is not None:
             answers.append(answer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,19 +20,6 @@ Array = npt.NDArray[Any]
 _MAPS, _PLACES = 4, 8
 #: Maps are scaled to their own range where that is so many times larger than the rounding of their scores.
 _KNOWN = 64
-
-
-class ImageHead(Head):
-    """The part of a patched model behind the target, whose other inputs are those of an image."""
-
-    def see(self, inputs: Mapping[str, Array]) -> None:
-        """Take the other inputs from an image.
-
-        Args:
-            inputs: inputs of the whole model by friendly name.
-        """
-        names = [source.get_node().get_friendly_name() for source in self._request.get_compiled_model().inputs]
-        self._others = [inputs.get(name, other) for name, other in zip(names, self._others, strict=True)]
 
 
 @dataclass(frozen=True)

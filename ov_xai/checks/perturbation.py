@@ -13,7 +13,7 @@ from ov_xai.analysis.classifier import Classifier
 from ov_xai.analysis.dissection import Dissected
 from ov_xai.checks.coded import Check
 from ov_xai.checks.image_maps import image_maps
-from ov_xai.checks.literal import ImageHead, random_masked, sampled
+from ov_xai.checks.literal import random_masked, sampled
 from ov_xai.checks.maps_of import Maps, scaled
 from ov_xai.checks.samples import Sample
 from ov_xai.checks.subject import Runner, Subject
@@ -117,10 +117,10 @@ def _scaled_scores(subject: Subject, anatomy: Classifier, plan: ClassifierPlan) 
 
 def _scores_on_images(subject: Subject, anatomy: Classifier, plan: ClassifierPlan) -> Iterator[Finding]:
     """Compare maps of images with the scores of masked copies of their own targets."""
-    head, tap = ImageHead(subject.patched, anatomy, plan.rounded), Tap(subject.patched, anatomy.target.output)
+    head, tap = Head(subject.patched, anatomy, plan.rounded), Tap(subject.patched, anatomy.target.output)
     names = [source.get_node().get_friendly_name() for source in subject.patched.inputs]
     for sample in subject.samples:
-        head.see(dict(zip(names, sample.inputs, strict=True)))
+        head.behind.take(dict(zip(names, sample.inputs, strict=True)))
         masked = tap(sample.inputs)
         if _is_raw(subject):
             found: Finding | None = _compare_raw(head, plan, masked)

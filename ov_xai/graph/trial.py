@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from ov_xai.graph.view import node_key, upstream
+from ov_xai.graph.view import upstream
 
 Array = npt.NDArray[Any]
 
@@ -96,11 +96,6 @@ def reachable_parameters(results: list[ov.Node]) -> list[ov.Node]:
     """Return the parameters that results depend on, by friendly name."""
     found = [node for node in upstream(results) if node.get_type_name() == "Parameter"]
     return sorted(found, key=lambda node: str(node.get_friendly_name()))
-
-
-def position(inputs: list[ov.Node], node: ov.Node) -> int:
-    """Return the index of a node among others."""
-    return next(index for index, item in enumerate(inputs) if node_key(item) == node_key(node))
 
 
 def with_constant(node: ov.Node, values: Array) -> None:

@@ -9,23 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import openvino as ov
 
 from ov_xai.analysis.detectors.class_head import ClassHead
 from ov_xai.analysis.detectors.tables import Table
 from ov_xai.analysis.scores import Activation
 from ov_xai.graph.readout import Readout, columns_of
-from ov_xai.graph.trial import (
-    EXACT,
-    as_results,
-    of_sample_size,
-    position,
-    reachable_parameters,
-    sample_inputs,
-    twin,
-    with_stand_in,
-)
-from ov_xai.graph.view import node_key, port
+from ov_xai.graph.remainder import Remainder
+from ov_xai.graph.trial import as_results, of_sample_size, twin, with_stand_in
+from ov_xai.graph.view import port
 from ov_xai.readout.places import row_centres
 from ov_xai.readout.subject import Array, Subject
 
@@ -68,9 +59,10 @@ def selected_boxes(subject: Subject, readout: Readout) -> PlacedBoxes | None:
     sure = np.linspace(*_SURE[_is_probability(head)], len(places))
     model = of_sample_size(subject.model)
     tensors = [twin(model, table.output) for table in tables]
-    values = [_unsure(head, table, array) for table, array in zip(tables, _run(as_results(tensors)), strict=True)]
+    scores_of = Remainder(as_results(tensors), [])
+    values = [_unsure(head, table, array) for table, array in zip(tables, scores_of.run([]), strict=True)]
     _make_sure(head, _columns_last(values[0], tables[0]), places, sure)
-    outputs = _run_after(model, tensors, values)
+    outputs = Remainder(model.get_results(), [with_stand_in(tensor) for tensor in tensors]).run(values)
     scores = columns_of(outputs[readout.scores[0].output], readout.scores[0]).reshape(-1)
     boxes = columns_of(outputs[readout.boxes.output], readout.boxes).reshape(-1, 4)
     if len(scores) != len(boxes):
@@ -119,25 +111,3 @@ def _rows_with(scores: Array, score: float) -> Array:
     """Return the rows with a score, i64; of a logit also those with its probability."""
     fitting = (np.abs(scores - score) < _TOLERANCE) | (np.abs(scores - 1 / (1 + np.exp(-score))) < _TOLERANCE)
     return np.flatnonzero(fitting)
-
-
-def _run(results: list[ov.Node]) -> list[Array]:
-    """Return the values of results for a random input."""
-    model = ov.Model(results, reachable_parameters(results), "tables")
-    found = ov.Core().compile_model(model, "CPU", EXACT)(sample_inputs(model))
-    return [np.array(found[index]) for index in range(len(results))]
-
-
-def _run_after(model: ov.Model, tensors: list[ov.Output], values: list[Array]) -> list[Array]:
-    """Return the outputs of a model for a random input when some of its tensors have given values."""
-    stand_ins = [with_stand_in(tensor) for tensor in tensors]
-    results = list(model.get_results())
-    inputs = reachable_parameters(results)
-    cut = ov.Model(results, inputs, "postprocessing")
-    samples = sample_inputs(cut)
-    read = {node_key(item) for item in inputs}
-    for node, array in zip(stand_ins, values, strict=True):
-        if node_key(node) in read:
-            samples[position(inputs, node)] = array
-    found = ov.Core().compile_model(cut, "CPU", EXACT)(samples)
-    return [np.array(found[index]) for index in range(len(results))]

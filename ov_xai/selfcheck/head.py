@@ -14,17 +14,8 @@ from ov_xai.analysis.demand import on_grid
 from ov_xai.analysis.scores import Activation
 from ov_xai.graph.kinds import ROUNDING_OPS
 from ov_xai.graph.outputs import SALIENCY_CLASSES, SALIENCY_MAP
-from ov_xai.graph.trial import (
-    EXACT,
-    SAMPLE_BATCH,
-    as_results,
-    bypass,
-    position,
-    reachable_parameters,
-    sample_inputs,
-    twin,
-    with_stand_in,
-)
+from ov_xai.graph.remainder import Remainder
+from ov_xai.graph.trial import EXACT, SAMPLE_BATCH, as_results, bypass, twin, with_stand_in
 from ov_xai.graph.view import sizes
 from ov_xai.perturbation.replay import head_nodes
 from ov_xai.plan import ClassifierPlan
@@ -54,6 +45,10 @@ class Head:
     Args:
         probe: the patched model.
         anatomy: anatomy of a model with nodes of the same names.
+        rounded: whether masked runs round activations.
+
+    Attributes:
+        behind: computes the logits and, where the model is patched, the maps and their classes.
     """
 
     def __init__(self, probe: ov.Model, anatomy: Classifier, rounded: bool) -> None:
@@ -68,15 +63,9 @@ class Head:
         stand_in = with_stand_in(twin(model, anatomy.target.output))
         maps = {name: result.input_value(0) for result in model.get_results() for name in result.output(0).get_names()}
         outputs = [logits, *(maps[name] for name in _COMPARED if name in maps)]
-        results = as_results(outputs)
-        inputs = reachable_parameters(results)
-        cut = ov.Model(results, inputs, "head")
-        self._own = position(inputs, stand_in)
         self._shape = sizes(stand_in.output(0)) or []
-        self._others = sample_inputs(cut)
-        self._request = (
-            ov.Core().compile_model(cut, "CPU", EXACT if rounded else EXACT | UNROUNDED).create_infer_request()
-        )
+        self._type = stand_in.output(0).get_element_type().to_dtype()
+        self.behind = Remainder(as_results(outputs), [stand_in], EXACT if rounded else EXACT | UNROUNDED)
 
     def random_target(self) -> Array:
         """Return random activations of the shape of the target."""
@@ -84,13 +73,10 @@ class Head:
             extent if extent is not None else _stand_in_extent(axis)
             for axis, extent in zip(self._layout, self._shape, strict=True)
         ]
-        return np.random.default_rng(2).standard_normal(shape).astype(self._others[self._own].dtype)
+        return np.random.default_rng(2).standard_normal(shape).astype(self._type)
 
     def _run(self, target: Array) -> list[Array]:
-        inputs = list(self._others)
-        inputs[self._own] = target
-        self._request.infer(inputs)
-        results = [np.array(tensor.data) for tensor in self._request.output_tensors]
+        results = self.behind.run([target])
         if not all(result.size for result in results):
             # On a single core OpenVINO 2026.4 loses the error of a shape that does not fit.
             raise RuntimeError("a result is empty")
@@ -103,10 +89,10 @@ class Head:
 
     def depends_on_the_rest(self, target: Array) -> bool:
         """Return whether the logits depend on the other inputs; with weights of zero they depend on nothing."""
-        before, others = self.logits(target), self._others
-        self._others = [np.flip(values) for values in others]
+        before, samples = self.logits(target), self.behind.samples
+        self.behind.samples = [np.flip(values) for values in samples]
         after = self.logits(target)
-        self._others = others
+        self.behind.samples = samples
         return not np.array_equal(before, after)
 
     def logits(self, target: Array) -> Array:
