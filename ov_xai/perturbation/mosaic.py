@@ -12,6 +12,7 @@ import numpy as np
 import openvino as ov
 
 from ov_xai.analysis.axes import Axis, Role, batch_axis, factors, has_places, place_axes, segment_size
+from ov_xai.analysis.cost import multiply_adds
 from ov_xai.graph.emit import Emitter
 from ov_xai.graph.view import is_float, is_weight, node_key, port, sizes
 from ov_xai.perturbation.batch import SHAPE_INPUT, batch_pattern, repeat_images
@@ -20,6 +21,8 @@ from ov_xai.perturbation.forms import Order, Refusal, Rows
 
 #: What the activations of one block may take, in bytes.
 MEMORY_BUDGET = 32 * 2**20
+#: Most multiply-adds of all masked copies of the head: minutes per image on a few cores, for the self-check as well.
+MOST_MULTIPLY_ADDS = 10**13
 #: With blocks of one mask, the masked target has the size of the target, and the CPU plugin computes it in place of the
 #: loop's invariant input: from the second iteration on the target would be masked twice.
 MIN_BLOCK = 2
@@ -33,8 +36,12 @@ def mosaic(head: list[ov.Node], logits: ov.Output, classes: int, ctx: Context) -
     """Return the rows of the logits under all masks, evaluated literally.
 
     Returns:
-        Settled rows [N, P, K], or the refusal of an op that cannot run on a batch of another size.
+        Settled rows [N, P, K], or the refusal of an op that cannot run on a batch of another size, or of a head that
+        is too large to run once per place.
     """
+    refusal = _too_large(head, ctx)
+    if refusal is not None:
+        return refusal
     block = block_size(head, ctx)
     body = _Body(head, ctx, block)
     scores = body.run(logits)
@@ -50,6 +57,14 @@ def mosaic(head: list[ov.Node], logits: ov.Output, classes: int, ctx: Context) -
     joined = emit.loop(model, (body.index, sliced), body.invariants(), axis=1, part=block)
     trimmed = _trim(joined, places, ctx)
     return Rows(trimmed, Order.LAST, classes)
+
+
+def _too_large(head: list[ov.Node], ctx: Context) -> Refusal | None:
+    places, once = ctx.target.grid.places, multiply_adds(head)
+    if places is None or once is None or places * once <= MOST_MULTIPLY_ADDS:
+        return None
+    work = f"{places} copies take {places * once:.0e} multiply-adds, at most {MOST_MULTIPLY_ADDS:.0e} are accepted"
+    return Refusal(work, head[0].get_friendly_name())
 
 
 def _trim(values: ov.Output, places: ov.Output, ctx: Context) -> ov.Output:

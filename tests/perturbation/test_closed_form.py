@@ -5,7 +5,7 @@ import openvino as ov
 import pytest
 from openvino import opset13 as ops
 
-from ov_xai import InsertionRequest, Mask, Normalise, Score, insert, read_manifest
+from ov_xai import InsertionRequest, Mask, Normalise, Score, UnsupportedModelError, insert, read_manifest
 from ov_xai.methods import recipro_cam
 from ov_xai.perturbation import mosaic
 from ov_xai.perturbation.forms import Refusal
@@ -145,6 +145,14 @@ def test_the_size_of_a_block_does_not_matter(budget, monkeypatch):
     expected = output(raw(classifier("mixing"), target_layer="target"), [image])
     monkeypatch.setattr(mosaic, "MEMORY_BUDGET", budget)
     assert_maps_equal(output(raw(classifier("mixing"), target_layer="target"), [image]), expected)
+
+
+def test_a_head_that_would_run_for_minutes_per_image_is_refused(monkeypatch):
+    monkeypatch.setattr(mosaic, "MOST_MULTIPLY_ADDS", 10)
+    with pytest.raises(UnsupportedModelError, match=r"copies take \de\+\d\d multiply-adds, at most 1e\+01") as refused:
+        raw(classifier("mixing"), target_layer="target")
+    assert "--target-layer" in refused.value.remedy
+    assert refused.value.node
 
 
 @pytest.mark.parametrize("head", ["mean", "pointwise_then_mean", "flatten", "max"])
