@@ -103,10 +103,9 @@ class Explainer:
         """Return class -> map, best first, out of the tensor of maps [K or T, h, w]."""
         maps = outputs[self.index[SALIENCY_MAP]][0]
         unused = set(self.manifest.unused_classes)
-        rows = {k: k for k in range(self.manifest.classes) if k not in unused}
-        if SALIENCY_CLASSES in self.index:
-            best = outputs[self.index[SALIENCY_CLASSES]][0].tolist()
-            rows = {k: row for row, k in enumerate(best) if k not in unused}
+        best = outputs[self.index[SALIENCY_CLASSES]][0].tolist() if SALIENCY_CLASSES in self.index else None
+        listed = range(self.manifest.classes) if best is None else best
+        rows = {k: row for row, k in enumerate(listed) if k not in unused}
         return {k: maps[rows[k]].copy() for k in self._chosen(rows, reading)}
 
     def _mask_maps(

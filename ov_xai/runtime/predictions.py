@@ -74,9 +74,11 @@ class ClassReader:
         """Return the classes at or above the threshold, at least the best one."""
         scores = outputs[self.output].reshape(-1).astype(np.float64)
         confidences = to_probabilities(scores, self.activation, self.multilabel)
-        order = np.lexsort((self._ranks(outputs, len(confidences)), -confidences))
-        count = max(1, int(np.count_nonzero(confidences >= self.threshold)))
-        best = [Prediction(int(i), label_of(self.labels, int(i)), float(confidences[i])) for i in order[:count]]
+        sure = np.flatnonzero(confidences >= self.threshold)
+        candidates = sure if len(sure) else np.arange(len(confidences))
+        order = np.lexsort((self._ranks(outputs, len(confidences))[candidates], -confidences[candidates]))
+        shown = candidates[order[: max(1, len(sure))]].tolist()
+        best = [Prediction(i, label_of(self.labels, i), float(confidences[i])) for i in shown]
         return Reading(best, dict(enumerate(confidences.tolist())))
 
     def _ranks(self, outputs: Sequence[Array], classes: int) -> Array:
