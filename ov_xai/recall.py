@@ -81,7 +81,7 @@ def recall_request(patched: ov.Model) -> InsertionRequest:
     vector = any(FEATURE_VECTOR in output.get_names() for output in patched.outputs)
     original = remove(patched)
     stated = replace(stated_request(manifest), feature_vector=vector, labels=replaced_labels(patched))
-    for request in _wordings(stated):
+    for request in wordings(stated):
         if _leads_to(original, request, manifest):
             return request
     raise ModelMismatchError(
@@ -90,17 +90,15 @@ def recall_request(patched: ov.Model) -> InsertionRequest:
     )
 
 
-def _wordings(stated: InsertionRequest) -> Iterator[InsertionRequest]:
-    """Yield the request with and without the target's name, the grid and an output, what says least first."""
-    for output in named_outputs(stated):
+def wordings(stated: InsertionRequest) -> Iterator[InsertionRequest]:
+    """Yield what a request that a manifest states may have said: what was found is stated like what was named.
+
+    It is left out and named in turn, what says least first: the target, the grid, the first of several outputs.
+    """
+    for output in (None, "0") if stated.score_output is None else (stated.score_output,):
         for target in dict.fromkeys((None, stated.target_layer)):
             for grid in dict.fromkeys((None, stated.grid)):
                 yield replace(stated, target_layer=target, grid=grid, score_output=output)
-
-
-def named_outputs(stated: InsertionRequest) -> tuple[str | None, ...]:
-    """Return the outputs that may have been named: the first is not stated where it may not have been."""
-    return (None, "0") if stated.score_output is None else (stated.score_output,)
 
 
 def _leads_to(original: ov.Model, request: InsertionRequest, manifest: Manifest) -> bool:

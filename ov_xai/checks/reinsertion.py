@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import openvino as ov
@@ -19,7 +18,7 @@ from ov_xai.graph.outputs import FEATURE_VECTOR, has_output
 from ov_xai.insertion import Patched, patch
 from ov_xai.plan import DetectorPlan
 from ov_xai.readout import find_readout, find_segments
-from ov_xai.recall import named_outputs, stated_request
+from ov_xai.recall import stated_request, wordings
 from ov_xai.request import InsertionRequest
 from ov_xai.version import __version__
 
@@ -96,10 +95,10 @@ def insert_again(plain: ov.Model, patched: ov.Model, manifest: Manifest) -> Rein
     found: list[Reinsertion] = []
     reason = ""
     try:
-        wordings = tuple(_wordings(_stated(plain, patched, manifest)))
+        stated = _stated(plain, patched, manifest)
     except XaiError as error:
         raise _wrong(str(error)) from error
-    for request in wordings:
+    for request in wordings(stated):
         try:
             found.append(_inserted(plain, patched, manifest, request))
         except XaiError as error:
@@ -137,13 +136,6 @@ def _stated(plain: ov.Model, patched: ov.Model, manifest: Manifest) -> Insertion
         labels=None if labels == read_labels(plain) else labels,
         card=next((card for card in shipped_cards() if card.name == manifest.card), None),
     )
-
-
-def _wordings(stated: InsertionRequest) -> Iterator[InsertionRequest]:
-    """Yield the request without and with the name of the target, and without and with that of the first output."""
-    for output in named_outputs(stated):
-        for target in dict.fromkeys((None, stated.target_layer)):
-            yield replace(stated, target_layer=target, score_output=output)
 
 
 def _inserted(plain: ov.Model, patched: ov.Model, manifest: Manifest, request: InsertionRequest) -> Reinsertion:
