@@ -377,7 +377,7 @@ def segmenter_with_auxiliary(classes=SEGMENTS, auxiliary=SEGMENTS, activation=No
     return model_of(image, *outputs)
 
 
-def levels_of_sizes(*sizes, dynamic=False, coarsest_first=False, centerness=False):
+def levels_of_sizes(*sizes, dynamic=False, coarsest_first=False, centerness=False, together=False):
     """Return a detector with an output per level, "class_0" and so on, and boxes, all [N, C, h, w].
 
     Args:
@@ -385,6 +385,7 @@ def levels_of_sizes(*sizes, dynamic=False, coarsest_first=False, centerness=Fals
         dynamic: leave height and width of the image open.
         coarsest_first: give the levels in the opposite order.
         centerness: give an objectness of each level too, "sure_0" and so on.
+        together: give the rows of all levels as one output, [N, P, C].
     """
     height, width = sizes[0]
     image = ops.parameter([1, 3, *((-1, -1) if dynamic else (4 * height, 4 * width))], np.float32, name="image")
@@ -395,6 +396,9 @@ def levels_of_sizes(*sizes, dynamic=False, coarsest_first=False, centerness=Fals
         levels.append(ops.relu(ops.convolution(levels[-1], kernel, [2, 2], [0, 0], [0, 0], [1, 1])))
     made = list(zip(heads(levels, CLASSES, "class", 50), heads(levels, 4, "box"), strict=True))
     order = made[::-1] if coarsest_first else made
+    if together:
+        scored, boxed = (joined(parts, 1, count) for parts, count in zip(zip(*order, strict=True), (CLASSES, 4)))
+        return model_of(image, ("classes", ops.sigmoid(scored)), ("boxes", boxed))
     scores = [(f"class_{index}", ops.sigmoid(score)) for index, (score, _) in enumerate(order)]
     if centerness:
         scores += [(f"sure_{index}", ops.sigmoid(x)) for index, x in enumerate(heads(levels, 1, "sure", 90))]

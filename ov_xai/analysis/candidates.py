@@ -8,6 +8,7 @@ import openvino as ov
 
 from ov_xai.analysis.axes import UNIT, Grid, Layout, batch_axis, grid, is_separable, is_spatial, place_axes
 from ov_xai.analysis.propagation import Layouts
+from ov_xai.graph.emit import PREFIX
 from ov_xai.graph.kinds import LEARNED_OPS, VIEW_OPS
 from ov_xai.graph.view import GraphView, port, sizes
 
@@ -41,7 +42,9 @@ class Candidate:
 
 
 def candidate(output: ov.Output, layouts: Layouts) -> Candidate | None:
-    """Return the tensor as a candidate for masking; None when it is not a feature map."""
+    """Return the tensor as a candidate for masking; None when it is no feature map of the model."""
+    if output.get_node().get_friendly_name().startswith(PREFIX):
+        return None  # spelled out: the model itself has no such tensor
     layout = layouts.get(port(output))
     extents = sizes(output)
     if layout is None or extents is None or not is_spatial(layout) or not is_separable(layout):

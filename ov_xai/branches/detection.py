@@ -42,7 +42,6 @@ def detector_branch(emit: Emitter, anatomy: Detector, plan: DetectorPlan) -> Bra
 
 def _combined(emit: Emitter, plan: DetectorPlan, levels: list[ov.Output]) -> ov.Output:
     """Return raw maps [N, K, h, w] of the classes whose maps per level are given."""
-    assert plan.head is not None
     if plan.compat is not None:
         return otx_class_map(emit, levels, plan.level)
     scale_free = plan.normalise is Normalise.MINMAX

@@ -45,7 +45,7 @@ def _describes_the_graph(subject: Subject) -> Finding:
 
 
 def _missing_targets(subject: Subject, manifest: Manifest) -> list[str]:
-    view = GraphView(subject.patched)
+    view = GraphView(subject.plain)
     return [f"no node is named '{name}'" for name in manifest.target if view.find(name) is None]
 
 

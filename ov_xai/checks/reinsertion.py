@@ -79,8 +79,8 @@ class Reinsertion:
 def insert_again(plain: ov.Model, patched: ov.Model, manifest: Manifest) -> Reinsertion:
     """Return what the insertion gives that a manifest tells of.
 
-    A manifest does not tell a target that was found from one that was named, and what is known of the two differs: the
-    one that fits the manifest is returned, or the one that differs least.
+    A manifest does not tell what was found from what was named, and what is known of the two differs: the insertion
+    that fits the manifest is returned, or the one that differs least.
 
     Args:
         plain: the model without its branch.

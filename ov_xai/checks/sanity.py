@@ -65,8 +65,8 @@ def _weights(subject: Subject) -> list[str]:
     else:
         assert isinstance(anatomy, Classifier)
         ends = [anatomy.scores.logits]
-    layers = nearest_layers(end.get_node() for end in ends)
-    sources = [source for layer in anatomy.view.ordered(layers) for source in layer.input_values()[:2]]
+    layers = nearest_layers(end.get_node() for end in ends).values()
+    sources = [source for layer in layers for source in layer.input_values()[:2]]
     roots = [constant_root(source) for source in sources if is_weight(source)]
     names = {root.get_friendly_name() for root in roots if root is not None and np.ptp(root.get_data())}
     if not names:

@@ -28,6 +28,8 @@ class NodeCopier:
     def copy(self, node: ov.Node, inputs: Sequence[ov.Output], name: str) -> ov.Node:
         """Return a copy of `node` that reads `inputs` and is named `name`."""
         fresh = self._take(node_key(node))
+        if fresh.get_input_size():
+            _detach(fresh)
         for index, source in enumerate(inputs):
             fresh.input(index).replace_source_output(source)
         fresh.validate_and_infer_types()
@@ -43,3 +45,11 @@ class NodeCopier:
         twins = self._model.clone().get_ordered_ops()
         self._pool.append(dict(zip(self._originals, twins, strict=True)))
         return self._pool[-1].pop(key)
+
+
+def _detach(node: ov.Node) -> None:
+    """Let the rest of its clone read what a node reads: a copy has the readers only that it is given."""
+    source = node.input_value(0)
+    for output in node.outputs():
+        for reader in output.get_target_inputs():
+            reader.replace_source_output(source)

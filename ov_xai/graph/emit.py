@@ -100,7 +100,7 @@ class Emitter:
 
     # -- shapes ----------------------------------------------------------------------------------------------------
 
-    def shape_of(self, x: ov.Output) -> ov.Output:
+    def _shape_of(self, x: ov.Output) -> ov.Output:
         return self._emit(ops.shape_of, x, output_type="i64")
 
     def extents(self, x: ov.Output, *axes: int) -> ov.Output:
@@ -111,7 +111,7 @@ class Emitter:
         tensor of the model that has this axis, and what fused with the layer that makes that one does so no more.
         """
         if None not in (sizes(x) or [None]):
-            return self.gather(self.shape_of(x), self.ints(*axes), 0)
+            return self.gather(self._shape_of(x), self.ints(*axes), 0)
         parts = [self._counted(x, axis) for axis in axes]
         return parts[0] if len(parts) == 1 else self.concat(parts, 0)
 
@@ -189,7 +189,7 @@ class Emitter:
         return self._emit(ops.cum_sum, self._ones(self.slice(indices, 0, 1, 1)), self.int_scalar(0), exclusive=True)
 
     def slice(self, x: ov.Output, start: int, stop: int, axis: int) -> ov.Output:
-        return self._emit(ops.slice, x, self.ints(start), self.ints(stop), self.ints(1), self.ints(axis))
+        return self.slice_axes(x, {axis: (start, stop)})
 
     def slice_axes(self, x: ov.Output, positions: dict[int, tuple[int, int]]) -> ov.Output:
         """Slice along several axes: from the first of two positions to before the second."""
@@ -291,9 +291,6 @@ class Emitter:
 
     def reduce_min(self, x: ov.Output, *axes: int, keep: bool = False) -> ov.Output:
         return self._emit(ops.reduce_min, x, self.ints(*axes), keep)
-
-    def reduce_prod(self, x: ov.Output, *axes: int, keep: bool = False) -> ov.Output:
-        return self._emit(ops.reduce_prod, x, self.ints(*axes), keep)
 
     def top_k(self, x: ov.Output, k: int, axis: int) -> tuple[ov.Output, ov.Output]:
         """Return values and i64 indices of the `k` largest entries along `axis`, best first."""

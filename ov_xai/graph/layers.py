@@ -10,10 +10,10 @@ from ov_xai.graph.kinds import LEARNED_OPS
 from ov_xai.graph.view import node_key, upstream
 
 
-def nearest_layers(nodes: Iterable[ov.Node]) -> set[int]:
-    """Return the keys of the last layers with weights that nodes depend on."""
+def nearest_layers(nodes: Iterable[ov.Node]) -> dict[int, ov.Node]:
+    """Return the last layers with weights that nodes depend on, by key."""
     last = upstream(nodes, lambda node: node.get_type_name() not in LEARNED_OPS | {"ShapeOf"})
-    return {node_key(node) for node in last if node.get_type_name() in LEARNED_OPS}
+    return {node_key(node): node for node in last if node.get_type_name() in LEARNED_OPS}
 
 
 def constant_root(output: ov.Output) -> ov.Node | None:

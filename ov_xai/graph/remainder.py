@@ -28,7 +28,7 @@ class Remainder:
     """
 
     def __init__(
-        self, results: Sequence[ov.Node], stand_ins: Sequence[ov.Node], config: Mapping[str, str] | None = None
+        self, results: Sequence[ov.Node], stand_ins: Sequence[ov.Node], config: Mapping[str, str] = EXACT
     ) -> None:
         inputs = reachable_parameters(list(results))
         model = ov.Model(list(results), inputs, "remainder")
@@ -36,7 +36,7 @@ class Remainder:
         self._names = [str(node.get_friendly_name()) for node in inputs]
         self._given = [indices.get(node_key(node)) for node in stand_ins]
         self.samples = sample_inputs(model)
-        self._request = ov.Core().compile_model(model, "CPU", dict(config or EXACT)).create_infer_request()
+        self._request = ov.Core().compile_model(model, "CPU", dict(config)).create_infer_request()
 
     def sample(self, index: int) -> Array | None:
         """Return an array of the shape and type of a tensor that is stood in for; None where nothing reads it."""
@@ -47,13 +47,17 @@ class Remainder:
         """Let inputs of the whole model, by friendly name, have these values from now on."""
         self.samples = [inputs.get(name, sample) for name, sample in zip(self._names, self.samples, strict=True)]
 
-    def run(self, values: Sequence[Array | None]) -> list[Array]:
+    def run(self, values: Sequence[Array | None], others: Sequence[Array] | None = None) -> list[Array]:
         """Return the results for values of the tensors that are stood in for; None keeps what stands there.
+
+        Args:
+            values: one per tensor that is stood in for.
+            others: takes the place of `samples`.
 
         Raises:
             RuntimeError: the values do not fit.
         """
-        inputs = list(self.samples)
+        inputs = list(self.samples if others is None else others)
         for place, value in zip(self._given, values, strict=True):
             if place is not None and value is not None:
                 inputs[place] = value

@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from ov_xai.graph.view import upstream
+from ov_xai.errors import UnsupportedModelError
+from ov_xai.graph.emit import PREFIX
+from ov_xai.graph.view import shape_text, upstream
 
 Array = npt.NDArray[Any]
 
@@ -59,9 +61,19 @@ def sample_inputs(model: ov.Model, seed: int = 0) -> list[Array]:
 
 
 def twin(clone: ov.Model, output: ov.Output) -> ov.Output:
-    """Return the tensor of a clone that has the same place as a tensor of the model it was cloned from."""
-    name = output.get_node().get_friendly_name()
-    node = next(node for node in clone.get_ordered_ops() if node.get_friendly_name() == name)
+    """Return the tensor of a clone that has the same place as a tensor of the model it was cloned from.
+
+    Raises:
+        UnsupportedModelError: there is none, as the tensor was there only while the model was spelled out.
+    """
+    name = str(output.get_node().get_friendly_name())
+    node = next((node for node in clone.get_ordered_ops() if node.get_friendly_name() == name), None)
+    if node is None:
+        raise UnsupportedModelError(
+            f"The model holds a tensor of the shape {shape_text(output)} flattened only, and maps would be made of it",
+            node=name.removeprefix(PREFIX).rpartition("/")[0] or name,
+            remedy="Leave out --compat, or name another layer or output.",
+        )
     return node.output(output.get_index())
 
 

@@ -138,9 +138,9 @@ class ClassScores:
             sure = self._reader.joined(level, column, _single(head.activation))
             scores = scores.times(self._emit, Scores(sure, axes))
         part = _Part(scores, range(len(head.columns)) if softmax else head.columns, levels)
-        anchors = {one.segment[-1] for one in levels.values()}
-        same = anchors.pop() if len(anchors) == 1 else None
-        return part if same is None or same.role is not Role.OTHER else self._without_anchors(part, same.size or 1)
+        innermost = {one.segment[-1:] for one in levels.values()}
+        same = innermost.pop() if len(innermost) == 1 else ()
+        return self._without_anchors(part, same[0].size or 1) if has_role((same,), Role.OTHER) else part
 
     def _without_anchors(self, part: _Part, anchors: int) -> _Part:
         """Return the largest scores of all anchors, which every level has as many of, innermost: at once for all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,7 +36,8 @@ def _centres(level: Level) -> Array | None:
     factors = _row_factors(level)
     if height is None or width is None or any(factor.size is None for factor in factors):
         return None
-    index = np.indices([factor.size or 1 for factor in factors]).reshape(len(factors), -1)
+    extents = [factor.size or 1 for factor in factors]
+    index = np.indices(extents).reshape(len(factors), math.prod(extents))
     roles = [factor.role for factor in factors]
     y = index[roles.index(Role.Y)] if Role.Y in roles else 0
     x = index[roles.index(Role.X)] if Role.X in roles else 0

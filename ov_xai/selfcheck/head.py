@@ -16,7 +16,7 @@ from ov_xai.graph.kinds import ROUNDING_OPS
 from ov_xai.graph.outputs import SALIENCY_CLASSES, SALIENCY_MAP
 from ov_xai.graph.remainder import Remainder
 from ov_xai.graph.trial import EXACT, SAMPLE_BATCH, as_results, bypass, twin, with_stand_in
-from ov_xai.graph.view import sizes
+from ov_xai.graph.view import GraphView, sizes
 from ov_xai.perturbation.replay import head_nodes
 from ov_xai.plan import ClassifierPlan
 from ov_xai.request import Mask, Score
@@ -57,9 +57,9 @@ class Head:
         model = probe.clone()
         logits = twin(model, anatomy.scores.logits)
         if not rounded:
-            for node in head_nodes(anatomy.view, anatomy.target.output, anatomy.scores.logits):
+            for node in head_nodes(GraphView(model), twin(model, anatomy.target.output), logits):
                 if node.get_type_name() in ROUNDING_OPS:
-                    bypass(twin(model, node.output(0)))
+                    bypass(node.output(0))
         stand_in = with_stand_in(twin(model, anatomy.target.output))
         maps = {name: result.input_value(0) for result in model.get_results() for name in result.output(0).get_names()}
         outputs = [logits, *(maps[name] for name in _COMPARED if name in maps)]
@@ -89,11 +89,8 @@ class Head:
 
     def depends_on_the_rest(self, target: Array) -> bool:
         """Return whether the logits depend on the other inputs; with weights of zero they depend on nothing."""
-        before, samples = self.logits(target), self.behind.samples
-        self.behind.samples = [np.flip(values) for values in samples]
-        after = self.logits(target)
-        self.behind.samples = samples
-        return not np.array_equal(before, after)
+        others = [np.flip(values) for values in self.behind.samples]
+        return not np.array_equal(self._run(target)[0], self.behind.run([target], others)[0])
 
     def logits(self, target: Array) -> Array:
         """Return the logits [N, K]."""

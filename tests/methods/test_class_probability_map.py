@@ -239,6 +239,7 @@ def test_a_named_output_shows_the_levels_it_is_computed_from():
         ({"centerness": True}, ((4, 20), (2, 10), (1, 5))),
         ({"centerness": True}, ((4, 4), (2, 2), (1, 1))),
         ({"coarsest_first": True}, ((4, 4), (2, 2), (1, 1))),
+        ({"together": True}, ((4, 4), (2, 2), (1, 1))),
         ({"dynamic": True}, ((8, 12), (4, 6), (2, 3))),
         ({"dynamic": True, "coarsest_first": True}, ((8, 12), (4, 6), (2, 3))),
     ],

@@ -89,7 +89,25 @@ def einsum_of_tokens(x):
     return dense(ops.reduce_mean(mixed, ints(1), False), 7, CLASSES)
 
 
+def einsum_before_pooling(x):
+    mixed = ops.einsum([x, weights(7, CHANNELS)], "bchw,kc->bkhw")
+    mixed.set_friendly_name("own")
+    return dense(ops.reduce_mean(mixed, ints(2, 3), False), 7, CLASSES)
+
+
+def flattened_before_pooling(x):
+    """As Keras writes a layer on a sequence: on the tokens of all images at once."""
+    rows = flat(ops.transpose(x, ints(0, 2, 3, 1)), -1, CHANNELS)
+    hidden = ops.tanh(ops.add(ops.matmul(rows, weights(7, CHANNELS), False, True), weights(1, 7)))
+    own = ops.reshape(hidden, ints(-1, HEIGHT * WIDTH, 7), False)
+    own.set_friendly_name("own")
+    return dense(ops.reduce_mean(own, ints(1), False), 7, CLASSES)
+
+
+#: Heads whose last feature map, "own", is made of ops that are spelled out.
+SPELLED_OUT = {head.__name__: head for head in (einsum_before_pooling, flattened_before_pooling)}
 HEADS = {
+    **SPELLED_OUT,
     "mean_of_means_linear": mean_of_means_linear,
     "mean_of_means": in_two_steps(ops.reduce_mean, 3, 2, False),
     "mean_of_means_kept": in_two_steps(ops.reduce_mean, 2, -1, True),

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from ov_xai import InsertionRequest, Mask, Normalise, insert, read_manifest
+from ov_xai import InsertionRequest, Mask, ModelMismatchError, Normalise, insert, inspect, read_manifest
 from tests.helpers import assert_maps_equal, one_by_one, output, run
 from tests.models import random_image
-from tests.perturbation.heads import HEADS, beside_a_sequence, classifier
+from tests.perturbation.heads import HEADS, SPELLED_OUT, beside_a_sequence, classifier
 from tests.reference.mosaic import literal_logits, maps_from_logits
 
 MASKS = [mask.value for mask in Mask]
@@ -53,6 +53,28 @@ def test_a_batch_is_explained_image_by_image(head, top_k):
     images = random_image(batch=3)
     patched = raw(classifier(head, batch=-1), top_k=top_k)
     assert_maps_equal(output(patched, [images]), one_by_one(patched, images))
+
+
+# -- feature maps that are made of ops which are spelled out --------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch", [1, 3, -1])
+@pytest.mark.parametrize("method", ["recipro-cam", "activation-map"])
+@pytest.mark.parametrize("head", SPELLED_OUT)
+def test_the_target_is_a_tensor_of_the_model(head, method, batch):
+    model = classifier(head, batch=batch)
+    patched = insert(model, method=method)
+    assert read_manifest(patched).target == ["own"]
+    candidates = {found.name for found in inspect(model, all_candidates=True).report.candidates}
+    assert "own" in candidates
+    assert candidates <= {node.get_friendly_name() for node in model.get_ordered_ops()}
+
+
+def test_a_layer_on_flattened_tokens_is_no_target():
+    model = classifier("flattened_before_pooling", batch=3)
+    layer = next(node for node in model.get_ordered_ops() if node.get_type_name() == "Tanh")
+    with pytest.raises(ModelMismatchError, match="works on flattened tokens"):
+        insert(model, target_layer=layer.get_friendly_name())
 
 
 # -- what the masks share, with the batch behind another axis -------------------------------------------------------

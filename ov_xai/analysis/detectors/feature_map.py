@@ -43,7 +43,7 @@ def _dependencies(view: GraphView, head: ClassHead | None) -> list[set[int]]:
     """
     if head is not None:
         layers = nearest_layers([level.table.output.get_node() for level in head.levels])
-        return [view.ancestors([view.node(layer)]) - {layer} for layer in layers]
+        return [view.ancestors([layer]) - {key} for key, layer in layers.items()]
     regions = [node for node in view.ops if node.get_type_name() in REGION_OPS]
     parts = [node.input_value(0).get_node() for node in regions] or view.model.get_results()
     return [view.ancestors([part]) for part in parts]

@@ -122,7 +122,7 @@ def _grouped(view: GraphView, tables: list[Table], labels: int | None) -> list[C
             complete=len(part.columns.classes) == columns_made(view, part.first),
             alone=_is_alone(view, part.levels),
             enlarged=feeds(view, part.levels, {"Interpolate"}),
-            shared_weights=_share_weights(view, [level.table for level in part.levels]),
+            shared_weights=_share_weights([level.table for level in part.levels]),
         )
         for part in parts
     ]
@@ -178,7 +178,7 @@ def _is_alone(view: GraphView, levels: list[Level]) -> bool:
     return all(port(output.get_node().input_value(0)) in tables for output in view.model.outputs)
 
 
-def _share_weights(view: GraphView, tables: list[Table]) -> bool:
+def _share_weights(tables: list[Table]) -> bool:
     layers = nearest_layers([table.output.get_node() for table in tables])
-    weights = [constant_root(view.node(layer).input_value(1)) for layer in layers]
+    weights = [constant_root(layer.input_value(1)) for layer in layers.values()]
     return len(layers) == 1 or len({None if node is None else node_key(node) for node in weights}) < len(layers)

@@ -67,4 +67,5 @@ def _without(columns: range, objectness: int) -> ScoreColumns:
 def _with_boxes_of_one_layer(view: GraphView, table: Table, columns: range) -> bool:
     """Return whether the layers that give the scores give the boxes in front of them too."""
     layers = nearest_layers([table.output.get_node()])
-    return columns[0] == BOX_COLUMNS and layers == nearest_layers([view.node(source) for source in table.sources])
+    of_boxes = nearest_layers([view.node(source) for source in table.sources])
+    return columns[0] == BOX_COLUMNS and layers.keys() == of_boxes.keys()

@@ -7,7 +7,7 @@ it is: whatever reads a stand-in reads the original tensor afterwards.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import openvino as ov
 
@@ -21,9 +21,8 @@ __all__ = ["spelled_out"]
 @contextmanager
 def spelled_out(model: ov.Model) -> Iterator[None]:
     """Let plainer ops stand in for some of a model inside; each tensor that is replaced keeps its names."""
-    stand_ins = [*spell_einsums(model, Emitter(model)), *spell_flattened(model, Emitter(model))]
-    try:
+    with ExitStack() as taken:
+        for spell in (spell_einsums, spell_flattened):
+            for respelling in spell(model, Emitter(model)):
+                taken.callback(respelling.give_back)
         yield
-    finally:
-        for stand_in in reversed(stand_ins):
-            stand_in.give_back()

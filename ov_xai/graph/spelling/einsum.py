@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
 import openvino as ov
 
 from ov_xai.graph.emit import Emitter
-from ov_xai.graph.spelling.stand_in import StandIn
+from ov_xai.graph.spelling.respelling import Respelling, Result
 from ov_xai.graph.view import is_weight, sizes
 
 
-def spell_einsums(model: ov.Model, emit: Emitter) -> list[StandIn]:
+def spell_einsums(model: ov.Model, emit: Emitter) -> Iterator[Respelling]:
     """Let transpositions, sums and products stand in for the Einsums of a model.
 
     An Einsum stays in place when it has more than two inputs, axes without a letter, a letter twice in one term, or
     several axes of dynamic extent that would have to be joined.
     """
-    found = []
     for node in [node for node in model.get_ordered_ops() if node.get_type_name() == "Einsum"]:
         with emit.scope(node.get_friendly_name()):
             spelled = _spelled(node, emit)
         if spelled is not None:
-            found.append(StandIn.take(node.output(0), spelled))
-    return found
+            yield Result.take(node.output(0), spelled)
 
 
 @dataclass(frozen=True)
@@ -43,11 +41,22 @@ def _spelled(node: ov.Node, emit: Emitter) -> ov.Output | None:
         return None
     *given, result = letters
     terms = [Term(values, own) for values, own in zip(node.input_values(), given, strict=True)]
+    if _broadcasts(terms):
+        return None
     every = "".join(letters)
     terms = [_summed(term, {letter for letter in every if every.count(letter) > 1}, emit) for term in terms]
     joint = terms[0] if len(terms) == 1 else _product(terms, result, emit)
     values = None if joint is None else _arranged(joint, result, emit)
     return None if values in node.input_values() else values
+
+
+def _broadcasts(terms: Sequence[Term]) -> bool:
+    """Return whether an axis of extent one meets a longer one of the same letter, which a product does not allow."""
+    extents: dict[str, set[int | None]] = {}
+    for term in terms:
+        for letter, extent in _extents(term).items():
+            extents.setdefault(letter, set()).add(extent)
+    return any(1 in found and len(found) > 1 for found in extents.values())
 
 
 def _letters(node: ov.Node) -> list[str] | None:

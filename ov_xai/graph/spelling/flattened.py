@@ -6,14 +6,14 @@ images on one axis can be followed no further; a dense layer treats each of them
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import openvino as ov
 
 from ov_xai.graph.emit import Emitter
 from ov_xai.graph.kinds import ARITHMETIC_OPS, UNARY_OPS
-from ov_xai.graph.spelling.stand_in import StandIn
+from ov_xai.graph.spelling.respelling import Respelling, Result, Step
 from ov_xai.graph.view import Port, is_weight, port, sizes
 
 #: The slope of PRelu belongs to the second axis, which is not the last one any more.
@@ -32,22 +32,32 @@ class Apart:
     values: ov.Output
     origin: ov.Output
 
+    @property
+    def is_made(self) -> bool:
+        """Return whether the values are those of a layer, not the tensor itself."""
+        return port(self.values) != port(self.origin)
 
-def spell_flattened(model: ov.Model, emit: Emitter) -> list[StandIn]:
-    """Let layers on tokens stand in for layers on flattened tokens, where these are laid out as before in the end."""
+
+def spell_flattened(model: ov.Model, emit: Emitter) -> Iterator[Respelling]:
+    """Let layers on tokens stand in for layers on flattened tokens, where these are laid out as before in the end.
+
+    What the branch reads in between it reads of the model, which computes it already.
+    """
     known: dict[Port, Apart] = {}
-    found = []
+    steps: list[tuple[ov.Output, ov.Output]] = []
     for node in model.get_ordered_ops():
         with emit.scope(node.get_friendly_name()):
-            if node.get_type_name() == "Reshape" and (apart := known.get(port(node.input_value(0)))) is not None:
-                again = _laid_out(node, apart, emit)
-                if again is not None:
-                    found.append(StandIn.take(node.output(0), again))
-                    continue
-            apart = _flattened(node, known) or _applied(node, known, emit)
+            again = _laid_out(node, known, emit)
+            apart = None if again is not None else _flattened(node, known) or _applied(node, known, emit)
+        if again is not None:
+            yield Result.take(node.output(0), again)
         if apart is not None:
             known[port(node.output(0))] = apart
-    return found
+            if apart.is_made:
+                steps.append((node.output(0), apart.values))
+    for flat, values in steps:
+        if (sizes(values) or []).count(None) < 2:
+            yield Step.between(flat, values, emit)
 
 
 def _flattened(node: ov.Node, known: dict[Port, Apart]) -> Apart | None:
@@ -91,11 +101,11 @@ def _is_pointwise(node: ov.Node, sources: Sequence[ov.Output], apart: Sequence[A
     return all(is_weight(other) and set((sizes(other) or [])[:-1]) <= {1} for other in others)
 
 
-def _laid_out(node: ov.Node, apart: Apart, emit: Emitter) -> ov.Output | None:
+def _laid_out(node: ov.Node, known: dict[Port, Apart], emit: Emitter) -> ov.Output | None:
     """Return the result of a Reshape as it is made of tokens that are not flattened; None when it still is flat."""
-    before, after = sizes(apart.values) or [], sizes(node.output(0)) or []
-    if len(after) < 3 or after.count(None) > 1 or apart.values == apart.origin:
+    if node.get_type_name() != "Reshape" or (apart := known.get(port(node.input_value(0)))) is None:
         return None
-    if before == after and not apart.values.get_target_inputs():
-        return apart.values
+    after = sizes(node.output(0)) or []
+    if len(after) < 3 or after.count(None) > 1 or not apart.is_made:
+        return None
     return emit.reshape(apart.values, *(-1 if extent is None else extent for extent in after))

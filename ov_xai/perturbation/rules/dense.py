@@ -210,10 +210,7 @@ def _dense_over_grid(node: ov.Node, form: PlaceForm, weights: ov.Output, ctx: Co
         shaped = emit.reshape(values, 0, channels, places)
         return _place_products(per_place, emit.transpose(shaped, 2, 1, 0), total, ctx)
 
-    def dense(values: ov.Output, like: ov.Output) -> ov.Output:
-        return emit.copy(node, [broadcast_like(values, like, ctx.emit), weights])[0]
-
-    return _collapsed(form, products, dense, total, ctx)
+    return _collapsed(form, products, _whole_grid(node, weights, ctx), total, ctx)
 
 
 def _depthwise_over_grid(node: ov.Node, form: PlaceForm, weights: ov.Output, ctx: Context) -> list[Form] | Refusal:
@@ -224,10 +221,13 @@ def _depthwise_over_grid(node: ov.Node, form: PlaceForm, weights: ov.Output, ctx
     channels = extents[0] or 1
     per_place = emit.reshape(weights, 1, channels, *(extent or 1 for extent in extents[3:]))
 
-    def dense(values: ov.Output, like: ov.Output) -> ov.Output:
-        return emit.copy(node, [broadcast_like(values, like, ctx.emit), weights])[0]
+    whole = _whole_grid(node, weights, ctx)
+    return _collapsed(form, lambda values: emit.multiply(values, per_place), whole, channels, ctx)
 
-    return _collapsed(form, lambda values: emit.multiply(values, per_place), dense, channels, ctx)
+
+def _whole_grid(node: ov.Node, weights: ov.Output, ctx: Context) -> Callable[[ov.Output, ov.Output], ov.Output]:
+    """Return W v of a tensor, broadcast to the shape of a second one."""
+    return lambda values, like: ctx.emit.copy(node, [broadcast_like(values, like, ctx.emit), weights])[0]
 
 
 def _place_products(per_place: ov.Output, values: ov.Output, total: int, ctx: Context) -> ov.Output:

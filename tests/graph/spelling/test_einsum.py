@@ -5,6 +5,7 @@ import openvino as ov
 import pytest
 from openvino import opset13 as ops
 
+from ov_xai.graph import spelling
 from ov_xai.graph.spelling import spelled_out
 from tests.helpers import run
 
@@ -81,6 +82,29 @@ def test_what_cannot_be_spelled_out_stays(equation):
     before = kinds(model)
     with spelled_out(model):
         assert kinds(model) == before
+
+
+def test_an_axis_of_one_that_is_repeated_stays():
+    factors = [ops.parameter(shape, np.float32) for shape in ([2, 1], [3, 4])]
+    model = ov.Model([ops.result(ops.tanh(ops.einsum(factors, "ab,bc->ac")))], factors)
+    with spelled_out(model):
+        assert "Einsum" in kinds(model)
+
+
+def test_an_error_leaves_the_model_as_it_was(monkeypatch):
+    model, _ = built("ab,bc->ac")
+    before = kinds(model)
+    with pytest.raises(ZeroDivisionError), spelled_out(model):
+        1 / 0  # noqa: B018
+    assert kinds(model) == before
+
+    def fail(*_):
+        raise RuntimeError("unfit")
+
+    monkeypatch.setattr(spelling, "spell_flattened", fail)
+    with pytest.raises(RuntimeError, match="unfit"), spelled_out(model):
+        pass
+    assert kinds(model) == before
 
 
 def test_several_axes_of_dynamic_extent_are_not_joined():

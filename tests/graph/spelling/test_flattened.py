@@ -76,6 +76,18 @@ def test_what_depends_on_other_rows_stays_flattened(name):
         assert [node.get_friendly_name() for node in model.get_ordered_ops()] == before
 
 
+def test_what_is_added_reads_the_tensors_of_the_model():
+    model = built(dense, [3, TOKENS, CHANNELS], -1, TOKENS, HIDDEN)
+    (product,) = (node for node in model.get_ordered_ops() if node.get_type_name() == "MatMul")
+    with spelled_out(model):
+        (inner,) = (node for node in model.get_ordered_ops() if node.get_type_name() == "MatMul")
+        model.add_results([ops.result(ops.negative(inner))])
+    assert [node.get_type_name() for node in model.get_ordered_ops()].count("MatMul") == 1
+    (added,) = (node for node in model.get_ordered_ops() if node.get_type_name() == "Negative")
+    assert list(added.get_output_shape(0)) == [3, TOKENS, HIDDEN]
+    assert added.input_value(0).get_node().input_value(0).get_node().get_friendly_name() == product.get_friendly_name()
+
+
 def test_each_of_two_layouts_of_one_layer_gets_its_own_stand_in():
     tokens = ops.parameter([-1, TOKENS, CHANNELS], np.float32, name="tokens")
     rows = dense(flat(tokens, -1, CHANNELS))
