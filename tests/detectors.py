@@ -397,8 +397,9 @@ def levels_of_sizes(*sizes, dynamic=False, coarsest_first=False, centerness=Fals
     made = list(zip(heads(levels, CLASSES, "class", 50), heads(levels, 4, "box"), strict=True))
     order = made[::-1] if coarsest_first else made
     if together:
-        scored, boxed = (joined(parts, 1, count) for parts, count in zip(zip(*order, strict=True), (CLASSES, 4)))
-        return model_of(image, ("classes", ops.sigmoid(scored)), ("boxes", boxed))
+        scored, boxed = zip(*order, strict=True)
+        classes = ops.sigmoid(joined(scored, 1, CLASSES))
+        return model_of(image, ("classes", classes), ("boxes", joined(boxed, 1, 4)))
     scores = [(f"class_{index}", ops.sigmoid(score)) for index, (score, _) in enumerate(order)]
     if centerness:
         scores += [(f"sure_{index}", ops.sigmoid(x)) for index, x in enumerate(heads(levels, 1, "sure", 90))]

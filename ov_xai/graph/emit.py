@@ -268,6 +268,9 @@ class Emitter:
     def softmax(self, x: ov.Output, axis: int) -> ov.Output:
         return self._emit(ops.softmax, x, axis)
 
+    def log_softmax(self, x: ov.Output, axis: int) -> ov.Output:
+        return self._emit(ops.log_softmax, x, axis)
+
     def sigmoid(self, x: ov.Output) -> ov.Output:
         return self._emit(ops.sigmoid, x)
 

@@ -22,17 +22,43 @@ def gated(rows):
     return ops.multiply(hidden, ops.sigmoid(ops.add(hidden, weights(1, HIDDEN))))
 
 
+def mvn(values, *axes):
+    return ops.mvn(values, ints(*axes), True, 1e-5, "inside_sqrt")
+
+
+def keras_normalised(rows):
+    """As Keras 2 normalises a sequence: each token is an image of a batch norm."""
+    normal = mvn(flat(rows, 1, -1, CHANNELS, 1), 2, 3)
+    scaled = ops.add(ops.multiply(normal, weights(1, 1, CHANNELS, 1)), weights(CHANNELS, 1))
+    return dense(flat(scaled, -1, CHANNELS))
+
+
+def halves(rows):
+    first, second = ops.split(rows, ops.constant(np.int64(-1)), 2).outputs()
+    return ops.matmul(ops.multiply(first, ops.sigmoid(second)), weights(CHANNELS // 2, HIDDEN), False, False)
+
+
 #: What can be applied to tokens one by one, and what can not.
 ALIKE = {
     "dense": dense,
     "bias": lambda rows: ops.add(dense(rows), weights(HIDDEN)),
     "gated": gated,
+    "softmax": lambda rows: ops.softmax(dense(rows), 1),
+    "log softmax": lambda rows: ops.log_softmax(dense(rows), -1),
+    "normalised": lambda rows: dense(mvn(rows, 1)),
+    "normalised by hand": lambda rows: dense(ops.subtract(rows, ops.reduce_mean(rows, ints(-1), True))),
+    "of length one": lambda rows: dense(ops.normalize_l2(rows, ints(1), 1e-6, "add")),
+    "normalised by Keras": keras_normalised,
+    "halves": halves,
     "flattened twice": lambda rows: dense(flat(rows, -1, CHANNELS)),
 }
 APART = {
     "weights in front": lambda rows: ops.matmul(weights(HIDDEN, 3 * TOKENS), rows, False, False),
     "a number for each row": lambda rows: ops.multiply(rows, weights(3 * TOKENS, 1)),
     "prelu": lambda rows: ops.prelu(rows, weights(CHANNELS)),
+    "softmax over rows": lambda rows: ops.softmax(rows, 0),
+    "normalised over rows": lambda rows: mvn(rows, 0, 1),
+    "centred over rows": lambda rows: ops.subtract(rows, ops.reduce_mean(rows, ints(0), True)),
     "sorted": lambda rows: ops.topk(rows, ops.constant(np.int64(3)), 0, "max", "value").output(0),
 }
 
