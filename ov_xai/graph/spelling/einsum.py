@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import prod
+from math import inf, prod
 
 import openvino as ov
 
@@ -16,14 +16,18 @@ from ov_xai.graph.view import is_weight, sizes
 def spell_einsums(model: ov.Model, emit: Emitter) -> Iterator[Respelling]:
     """Let transpositions, sums and products stand in for the Einsums of a model.
 
-    An Einsum stays in place when it has more than two inputs, axes without a letter, a letter twice in one term, or
-    several axes of dynamic extent that would have to be joined.
+    An Einsum stays in place when it has more than two inputs, axes without a letter, a letter twice in one term, an
+    axis of one that is repeated, or, with weights, several axes of dynamic extent that would have to be joined.
     """
     for node in [node for node in model.get_ordered_ops() if node.get_type_name() == "Einsum"]:
         with emit.scope(node.get_friendly_name()):
             spelled = _spelled(node, emit)
         if spelled is not None:
             yield Result.take(node.output(0), spelled)
+
+
+#: Stand for an axis that a factor of a matrix product has to have, and the equation does not.
+_NO_ROW, _NO_COLUMN = "1", "2"
 
 
 @dataclass(frozen=True)
@@ -132,8 +136,38 @@ def _roles(left: str, right: str, result: str) -> Roles:
 
 
 def _matrix_product(left: Term, right: Term, result: str, emit: Emitter) -> Term | None:
-    """Return [.., rows, summed] x [.., summed, columns], where each axis is joined from those of its letters."""
     roles = _roles(left.letters, right.letters, result)
+    return (_dense if is_weight(right.values) else _batched)(left, right, roles, emit)
+
+
+def _batched(left: Term, right: Term, roles: Roles, emit: Emitter) -> Term:
+    """Return [.., row, summed] x [.., summed, column]; of several letters of a kind the longest is multiplied.
+
+    The others are axes in front: of rows and columns with the other tensor repeated along them, summed up afterwards of
+    those that are summed. No axes are joined, which could not be told apart again where one of them holds places.
+    """
+    extents = {**_extents(left), **_extents(right)}
+    row, column = _longest(roles.rows, extents) or _NO_ROW, _longest(roles.columns, extents) or _NO_COLUMN
+    summed = _longest(roles.summed, extents)
+    summands = roles.summed.replace(summed, "")
+    ahead = roles.batch + roles.rows.replace(row, "") + roles.columns.replace(column, "") + summands
+    values = emit.matmul(_spread(left, ahead + row + summed, emit), _spread(right, ahead + summed + column, emit))
+    letters = ahead + row + column
+    gone = [letters.index(letter) for letter in summands]
+    values = emit.reduce_sum(values, *gone) if gone else values
+    letters = "".join(letter for letter in letters if letter not in summands)
+    missing = [letters.index(letter) for letter in (_NO_ROW, _NO_COLUMN) if letter in letters]
+    values = emit.squeeze(values, *missing) if missing else values
+    return Term(values, "".join(letter for letter in letters if letter not in (_NO_ROW, _NO_COLUMN)))
+
+
+def _longest(letters: str, extents: dict[str, int | None]) -> str:
+    """Return the letter of the longest axis, the last of several; one of dynamic extent counts as that."""
+    return max(reversed(letters), key=lambda letter: extents[letter] or inf, default="")
+
+
+def _dense(left: Term, right: Term, roles: Roles, emit: Emitter) -> Term | None:
+    """Return data times weights, [.., summed] x [summed, columns], each axis joined from those of its letters."""
     # Without a batch a matrix multiplies from the right, whatever stands before the summed axis.
     ahead, rows = (roles.batch, [roles.rows]) if roles.batch else (roles.rows, [])
     groups = [*rows, roles.summed, roles.columns]
