@@ -20,7 +20,7 @@ from ov_xai.analysis.detectors.levels import feeds
 from ov_xai.analysis.scores import Activation
 from ov_xai.graph.kinds import CONTROL_FLOW, DECISION_OPS, LEARNED_OPS
 from ov_xai.graph.remainder import Remainder
-from ov_xai.graph.trial import of_sample_size, twin, with_stand_in
+from ov_xai.graph.trial import of_sample_size, with_stand_in
 from ov_xai.graph.view import GraphView, Port, is_weight, port
 
 Array = npt.NDArray[Any]
@@ -134,7 +134,7 @@ def _ask(model: ov.Model, head: ClassHead, columns: list[int], places: int | Non
     """
     clone = of_sample_size(model)
     tables = {port(level.table.output): level.table.output for level in head.levels}
-    stand_ins = [with_stand_in(twin(clone, output)) for output in tables.values()]
+    stand_ins = [with_stand_in(clone, output) for output in tables.values()]
     remainder = Remainder(clone.get_results(), stand_ins)
     likes = [remainder.sample(index) for index in range(len(stand_ins))]
     answers = []

@@ -164,11 +164,16 @@ def anchors_with_objectness(batch=1):
     return model_of(image, ("output", ops.concat(parts, 1))), known
 
 
-def softmax_with_background(batch=1):
-    """Class 0 of a softmax means nothing; two anchors."""
+def softmax_with_background(batch=1, flattened=False):
+    """Class 0 of a softmax means nothing; two anchors. `flattened`: of the rows of all images at once."""
     image, levels = pyramid(batch)
     boxes = joined(heads(levels, 8, "box"), 2, 4)
-    scores = ops.softmax(joined(heads(levels, 2 * CLASSES, "class", 50), 2, CLASSES), 2)
+    scores = joined(heads(levels, 2 * CLASSES, "class", 50), 2, CLASSES)
+    if flattened:
+        of_all = ops.softmax(ops.reshape(scores, ints(-1, CLASSES), False), 1)
+        scores = ops.reshape(of_all, ints(-1, int(scores.get_output_partial_shape(0)[1].get_length()), CLASSES), False)
+    else:
+        scores = ops.softmax(scores, 2)
     known = Known(names("class"), anchors=2, activation="softmax", by_label=(None, 1, 2))
     return model_of(image, ("boxes", boxes), ("scores", scores)), known
 
@@ -315,6 +320,7 @@ FORMS = {
     "own_objectness_behind": partial(own_objectness, behind=True),
     "anchors_with_objectness": anchors_with_objectness,
     "softmax_with_background": softmax_with_background,
+    "softmax_over_flattened_rows": partial(softmax_with_background, flattened=True),
     "softmax_whose_background_is_cut_off": softmax_whose_background_is_cut_off,
     "softmax_whose_background_is_cut_off_at_the_end": partial(softmax_whose_background_is_cut_off, at_the_end=True),
     "softmax_of_one_class": softmax_of_one_class,

@@ -14,7 +14,6 @@ from ov_xai.analysis.collapse import Collapse, find_collapse
 from ov_xai.analysis.demand import Demand
 from ov_xai.analysis.scores import Scores
 from ov_xai.errors import ModelMismatchError
-from ov_xai.graph.emit import PREFIX
 from ov_xai.graph.view import GraphView, node_key, shape_text
 from ov_xai.request import InsertionRequest
 
@@ -103,10 +102,8 @@ def _named_target(surface: Surface, demand: Demand, scores: Scores, name: str) -
     possible = {item.name: item for item in candidates(view, demand, scores.logits, surface.image)}
     if node is None:
         close = difflib.get_close_matches(name, possible, n=3, cutoff=0.3) or list(possible)[-3:]
-        spelled_out = any(other.get_friendly_name().startswith(f"{PREFIX}{name}/") for other in view.ops)
-        reason = "works on flattened tokens" if spelled_out else "does not exist"
         raise ModelMismatchError(
-            f"Layer '{name}' {reason}; expected the friendly name or tensor name of a layer with a grid, such as: "
+            f"Layer '{name}' does not exist; expected a friendly name or tensor name. Nearest layers with a grid: "
             f"{', '.join(close) or 'none'}. `ov-xai inspect` lists all."
         )
     friendly = node.get_friendly_name()

@@ -12,9 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from ov_xai.errors import UnsupportedModelError
-from ov_xai.graph.emit import PREFIX
-from ov_xai.graph.view import shape_text, upstream
+from ov_xai.graph.view import sizes, upstream
 
 Array = npt.NDArray[Any]
 
@@ -60,30 +58,39 @@ def sample_inputs(model: ov.Model, seed: int = 0) -> list[Array]:
     return arrays
 
 
-def twin(clone: ov.Model, output: ov.Output) -> ov.Output:
-    """Return the tensor of a clone that has the same place as a tensor of the model it was cloned from.
-
-    Raises:
-        UnsupportedModelError: there is none, as the tensor was there only while the model was spelled out.
-    """
-    name = str(output.get_node().get_friendly_name())
-    node = next((node for node in clone.get_ordered_ops() if node.get_friendly_name() == name), None)
-    if node is None:
-        raise UnsupportedModelError(
-            f"The model holds a tensor of the shape {shape_text(output)} flattened only, and maps would be made of it",
-            node=name.removeprefix(PREFIX).rpartition("/")[0] or name,
-            remedy="Leave out --compat, or name another layer or output.",
-        )
+def counterpart(clone: ov.Model, output: ov.Output) -> ov.Output:
+    """Return the tensor of a clone that has the name of a tensor of the model it was cloned from."""
+    name = output.get_node().get_friendly_name()
+    node = next(node for node in clone.get_ordered_ops() if node.get_friendly_name() == name)
     return node.output(output.get_index())
 
 
-def with_stand_in(output: ov.Output) -> ov.Node:
-    """Let all readers of a tensor, results excepted, read a new parameter instead; return the parameter."""
-    stand_in = ov.opset13.parameter(output.get_partial_shape(), output.get_element_type())
-    for reader in list(output.get_target_inputs()):
+def twin(clone: ov.Model, output: ov.Output) -> ov.Output:
+    """Return what a clone holds in place of a tensor, in its shape: the model may hold it flattened only."""
+    own = counterpart(clone, output)
+    return own if _has_shape_of(own, output) else _reshaped(own, output)
+
+
+def with_stand_in(clone: ov.Model, output: ov.Output) -> ov.Node:
+    """Let all readers of the twin of a tensor, results excepted, read a new parameter instead; return the parameter."""
+    own, shape = counterpart(clone, output), twin(clone, output).get_partial_shape()
+    stand_in = ov.opset13.parameter(shape, output.get_element_type())
+    given = stand_in.output(0) if _has_shape_of(own, output) else _reshaped(stand_in.output(0), own)
+    for reader in list(own.get_target_inputs()):
         if reader.get_node().get_type_name() != "Result":
-            reader.replace_source_output(stand_in.output(0))
+            reader.replace_source_output(given)
     return stand_in
+
+
+def _has_shape_of(own: ov.Output, output: ov.Output) -> bool:
+    """Return whether a tensor has the shape of another, extents that are dynamic in that one aside."""
+    found, wanted = sizes(own) or [], sizes(output) or []
+    return len(found) == len(wanted) and all(extent in (None, own) for own, extent in zip(found, wanted, strict=True))
+
+
+def _reshaped(values: ov.Output, like: ov.Output) -> ov.Output:
+    shape = [-1 if extent is None else extent for extent in sizes(like) or []]
+    return ov.opset13.reshape(values, np.array(shape, np.int64), False).output(0)
 
 
 def bypass(output: ov.Output) -> None:

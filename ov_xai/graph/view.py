@@ -132,11 +132,18 @@ def is_weight(output: ov.Output) -> bool:
 
 
 class GraphView:
-    """A snapshot of a model's nodes in topological order, with reachability as it was then."""
+    """A snapshot of a model's nodes in topological order, with reachability as it was then.
+
+    Attributes:
+        model: the model, as it is now.
+        ops: its nodes.
+        results: what each of its outputs gave.
+    """
 
     def __init__(self, model: ov.Model) -> None:
         self.model = model
         self.ops: list[ov.Node] = list(model.get_ordered_ops())
+        self.results: list[ov.Output] = [output.get_node().input_value(0) for output in model.outputs]
         self._position = {node_key(node): index for index, node in enumerate(self.ops)}
         self._sources = {
             node_key(node): {node_key(source.get_node()) for source in node.input_values()} for node in self.ops

@@ -48,10 +48,8 @@ def dense_tables(subject: Subject) -> Readout | None:
 
 
 def _output_index(subject: Subject, tensor: ov.Output) -> int | None:
-    for index, output in enumerate(subject.anatomy.view.model.outputs):
-        if port(output.get_node().input_value(0)) == port(tensor):
-            return index
-    return None
+    found = (index for index, output in enumerate(subject.anatomy.view.results) if port(output) == port(tensor))
+    return next(found, None)
 
 
 def _boxes(subject: Subject, head: ClassHead, scores: list[Columns]) -> Columns | None:

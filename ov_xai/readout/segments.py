@@ -29,7 +29,7 @@ def find_segments(anatomy: Detector, outputs: int) -> SegmentReadout | None:
 
 
 def _scores(anatomy: Detector, index: int, output: ov.Output, classes: int) -> SegmentReadout | None:
-    tensor = output.get_node().input_value(0)
+    tensor = anatomy.view.results[index]
     layout = anatomy.layouts.get(port(tensor))
     if layout is None or not is_spatial(layout) or not is_float(tensor) or _is_decided(anatomy, output):
         return None
@@ -39,7 +39,7 @@ def _scores(anatomy: Detector, index: int, output: ov.Output, classes: int) -> S
 
 
 def _ids(anatomy: Detector, index: int, output: ov.Output) -> SegmentReadout | None:
-    tensor = output.get_node().input_value(0)
+    tensor = anatomy.view.results[index]
     layout = anatomy.layouts.get(port(tensor))
     whole = tensor.get_element_type().is_integral() or _is_decided(anatomy, output)
     if layout is None or not is_spatial(layout) or not whole:

@@ -61,7 +61,7 @@ class Subject:
 
     def holds_places(self, index: int) -> bool:
         """Return whether an output has places of the image among its axes: a feature map or a table of all places."""
-        layout = self.anatomy.layouts.get(port(self._result(index).input_value(0)))
+        layout = self.anatomy.layouts.get(port(self.anatomy.view.results[index]))
         return layout is not None and is_spatial(layout)
 
     def is_selected(self, index: int) -> bool:

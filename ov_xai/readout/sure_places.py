@@ -58,11 +58,11 @@ def selected_boxes(subject: Subject, readout: Readout) -> PlacedBoxes | None:
     places = np.random.default_rng(7).permutation(len(centres))[:_PLACES]
     sure = np.linspace(*_SURE[_is_probability(head)], len(places))
     model = of_sample_size(subject.model)
-    tensors = [twin(model, table.output) for table in tables]
-    scores_of = Remainder(as_results(tensors), [])
+    scores_of = Remainder(as_results([twin(model, table.output) for table in tables]), [])
     values = [_unsure(head, table, array) for table, array in zip(tables, scores_of.run([]), strict=True)]
     _make_sure(head, _columns_last(values[0], tables[0]), places, sure)
-    outputs = Remainder(model.get_results(), [with_stand_in(tensor) for tensor in tensors]).run(values)
+    stand_ins = [with_stand_in(model, table.output) for table in tables]
+    outputs = Remainder(model.get_results(), stand_ins).run(values)
     scores = columns_of(outputs[readout.scores[0].output], readout.scores[0]).reshape(-1)
     boxes = columns_of(outputs[readout.boxes.output], readout.boxes).reshape(-1, 4)
     if len(scores) != len(boxes):

@@ -15,7 +15,7 @@ from ov_xai.analysis.scores import Activation
 from ov_xai.graph.kinds import ROUNDING_OPS
 from ov_xai.graph.outputs import SALIENCY_CLASSES, SALIENCY_MAP
 from ov_xai.graph.remainder import Remainder
-from ov_xai.graph.trial import EXACT, SAMPLE_BATCH, as_results, bypass, twin, with_stand_in
+from ov_xai.graph.trial import EXACT, SAMPLE_BATCH, as_results, bypass, counterpart, with_stand_in
 from ov_xai.graph.view import GraphView, sizes
 from ov_xai.perturbation.replay import head_nodes
 from ov_xai.plan import ClassifierPlan
@@ -55,12 +55,12 @@ class Head:
         self._layout = anatomy.target.layout
         self._classes = anatomy.scores.classes
         model = probe.clone()
-        logits = twin(model, anatomy.scores.logits)
+        logits = counterpart(model, anatomy.scores.logits)
         if not rounded:
-            for node in head_nodes(GraphView(model), twin(model, anatomy.target.output), logits):
+            for node in head_nodes(GraphView(model), counterpart(model, anatomy.target.output), logits):
                 if node.get_type_name() in ROUNDING_OPS:
                     bypass(node.output(0))
-        stand_in = with_stand_in(twin(model, anatomy.target.output))
+        stand_in = with_stand_in(model, anatomy.target.output)
         maps = {name: result.input_value(0) for result in model.get_results() for name in result.output(0).get_names()}
         outputs = [logits, *(maps[name] for name in _COMPARED if name in maps)]
         self._shape = sizes(stand_in.output(0)) or []

@@ -123,6 +123,15 @@ def test_a_batch_is_explained_image_by_image(form, batch):
     assert_maps_equal(found, expected(model, known, inputs))
 
 
+@pytest.mark.parametrize("form", BATCHED)
+@pytest.mark.parametrize("batch", [3, -1])
+def test_predictions_are_read_as_those_of_one_image(form, batch):
+    readout, single = (read_manifest(insert(FORMS[form](count)[0])).readout for count in (batch, 1))
+    assert readout == single
+    # Raw scores of several anchors say of no row what it is.
+    assert (readout is None) == (form == "anchors_per_level")
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_best_classes_only(form):
     model, known = FORMS[form]()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ov_xai import InsertionRequest, Mask, ModelMismatchError, Normalise, insert, inspect, read_manifest
+from ov_xai import InsertionRequest, Mask, Normalise, insert, inspect, read_manifest
 from tests.helpers import assert_maps_equal, one_by_one, output, run
 from tests.models import random_image
 from tests.perturbation.heads import HEADS, SPELLED_OUT, beside_a_sequence, classifier
@@ -64,17 +64,21 @@ def test_a_batch_is_explained_image_by_image(head, top_k):
 def test_the_target_is_a_tensor_of_the_model(head, method, batch):
     model = classifier(head, batch=batch)
     patched = insert(model, method=method)
-    assert read_manifest(patched).target == ["own"]
     candidates = {found.name for found in inspect(model, all_candidates=True).report.candidates}
-    assert "own" in candidates
-    assert candidates <= {node.get_friendly_name() for node in model.get_ordered_ops()}
+    assert (
+        {*read_manifest(patched).target} <= candidates <= {node.get_friendly_name() for node in model.get_ordered_ops()}
+    )
 
 
-def test_a_layer_on_flattened_tokens_is_no_target():
-    model = classifier("flattened_before_pooling", batch=3)
-    layer = next(node for node in model.get_ordered_ops() if node.get_type_name() == "Tanh")
-    with pytest.raises(ModelMismatchError, match="works on flattened tokens"):
-        insert(model, target_layer=layer.get_friendly_name())
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("batch", [1, 3, -1])
+def test_a_layer_on_flattened_tokens_can_be_masked(batch, mask):
+    model, images = classifier("flattened_before_pooling", batch=batch), random_image(batch=abs(batch))
+    layer = next(node for node in model.get_ordered_ops() if node.get_type_name() == "Tanh").get_friendly_name()
+    patched = insert(model, normalise="none", target_layer=layer, mask=mask)
+    assert read_manifest(patched).target == [layer]
+    by_the_last = insert(model, normalise="none", target_layer="own", mask=mask)
+    assert_maps_equal(output(patched, [images]), output(by_the_last, [images]))
 
 
 # -- what the masks share, with the batch behind another axis -------------------------------------------------------

@@ -1,7 +1,8 @@
 """The same computation in plainer ops, while a model is taken apart and its branch is built.
 
 Exports say one thing in many ways. What is spelled out here needs no rules further on, and the model itself stays as
-it is: whatever reads a stand-in reads the original tensor afterwards.
+it is: whatever reads what is new reads the tensor of the model afterwards. Names are those of the model, so that a
+tensor of an anatomy is found again by name; the model may hold it flattened.
 """
 
 from __future__ import annotations

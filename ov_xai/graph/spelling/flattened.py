@@ -36,9 +36,9 @@ def spell_flattened(model: ov.Model, emit: Emitter) -> Iterator[Respelling]:
                     steps.append((old, apart.values))
         if again is not None:
             yield Result.take(node.output(0), again)
-    for flat, values in steps:
-        if (sizes(values) or []).count(None) < 2:
-            yield Step.between(flat, values, emit)
+    for old, new in steps:
+        if (sizes(new) or []).count(None) < 2:
+            yield Step.take(old, new, emit)
 
 
 def _reshaped(node: ov.Node, known: dict[Port, Apart], emit: Emitter) -> ov.Output | None:
@@ -50,7 +50,8 @@ def _reshaped(node: ov.Node, known: dict[Port, Apart], emit: Emitter) -> ov.Outp
     before = sizes(tokens.values) or []
     before = before[: len(before) + 1 - tokens.own]
     ones = _ones_behind(after, before[-1])
-    if ones is None:
+    # [1, T, C] may be flattened tokens, or those of a single image laid out.
+    if ones is None or (ones == 0 and len(after) > 2 and _is_made(tokens)):
         laid_out = _is_made(tokens) and len(after) > 1 and after.count(None) < 2
         return emit.reshape(tokens.values, *_shape(after)) if laid_out else None
     shape = [*before, *[1] * ones]
@@ -66,8 +67,8 @@ def _reshaped(node: ov.Node, known: dict[Port, Apart], emit: Emitter) -> ov.Outp
 
 def _not_flattened(source: ov.Output) -> Apart | None:
     """Return a tensor as tokens with channels; None when it has no more than one axis of them."""
-    *tokens, _ = sizes(source) or [None]
-    several = sum(extent != 1 for extent in tokens) > 1
+    tokens = (sizes(source) or [])[:-1]
+    several = len(tokens) > 1 and any(extent != 1 for extent in tokens)
     return Apart(source, source, 1) if several and not is_weight(source) else None
 
 

@@ -54,15 +54,17 @@ class Step:
     emit: Emitter
 
     @classmethod
-    def between(cls, old: ov.Output, new: ov.Output, emit: Emitter) -> Step:
-        """Note who reads `new` by now."""
+    def take(cls, old: ov.Output, new: ov.Output, emit: Emitter) -> Step:
+        """Note who reads `new` by now, and give its node the name of the other."""
+        new.get_node().set_friendly_name(old.get_node().get_friendly_name())
         return cls(old, new, frozenset(node_key(reader.get_node()) for reader in new.get_target_inputs()), emit)
 
     def give_back(self) -> None:
         readers = list(self._others())
         if readers:
             shape = [-1 if extent is None else extent for extent in sizes(self.new) or []]
-            shaped = self.emit.reshape(self.old, *shape)
+            with self.emit.scope(self.old.get_node().get_friendly_name()):
+                shaped = self.emit.reshape(self.old, *shape)
             for reader in readers:
                 reader.replace_source_output(shaped)
 
