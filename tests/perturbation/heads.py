@@ -104,6 +104,22 @@ def flattened_before_pooling(x):
     return dense(ops.reduce_mean(own, ints(1), False), 7, CLASSES)
 
 
+def prelu_after_pooling(x):
+    pooled = ops.prelu(ops.reduce_mean(pointwise(x), ints(2, 3), True), weights(CHANNELS))
+    return dense(ops.reshape(pooled, ints(-1, CHANNELS), False), CHANNELS, CLASSES)
+
+
+def prelu_before_pooling(x):
+    return dense(ops.reduce_mean(ops.prelu(pointwise(x), weights(CHANNELS)), ints(2, 3), False), CHANNELS, CLASSES)
+
+
+def prelu_of_tokens(x):
+    """The second axis of tokens is the places: each has a slope of its own."""
+    tokens = ops.transpose(flat(x, 0, CHANNELS, -1), ints(0, 2, 1))
+    bent = ops.prelu(ops.tanh(tokens), weights(HEIGHT * WIDTH))
+    return dense(ops.reduce_mean(bent, ints(1), False), CHANNELS, CLASSES)
+
+
 #: Heads whose last feature map, "own", is made of ops that are spelled out.
 SPELLED_OUT = {head.__name__: head for head in (einsum_before_pooling, flattened_before_pooling)}
 HEADS = {
@@ -117,6 +133,9 @@ HEADS = {
         head.__name__: head
         for head in (
             minimum,
+            prelu_of_tokens,
+            prelu_after_pooling,
+            prelu_before_pooling,
             sum_of_magnitudes,
             generalised_mean,
             maximum_of_class_channels,

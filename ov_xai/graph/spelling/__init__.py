@@ -15,6 +15,7 @@ import openvino as ov
 from ov_xai.graph.emit import Emitter
 from ov_xai.graph.spelling.einsum import spell_einsums
 from ov_xai.graph.spelling.flattened import spell_flattened
+from ov_xai.graph.spelling.prelu import spell_prelus
 
 __all__ = ["spelled_out"]
 
@@ -23,7 +24,7 @@ __all__ = ["spelled_out"]
 def spelled_out(model: ov.Model) -> Iterator[None]:
     """Let plainer ops stand in for some of a model inside; each tensor that is replaced keeps its names."""
     with ExitStack() as taken:
-        for spell in (spell_einsums, spell_flattened):
+        for spell in (spell_prelus, spell_einsums, spell_flattened):
             for respelling in spell(model, Emitter(model)):
                 taken.callback(respelling.give_back)
         yield

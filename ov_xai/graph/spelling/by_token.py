@@ -11,8 +11,7 @@ from ov_xai.graph.emit import Emitter
 from ov_xai.graph.kinds import ARITHMETIC_OPS, REDUCTIONS, UNARY_OPS
 from ov_xai.graph.view import constant_ints, is_weight, port, rank, sizes
 
-#: The slope of PRelu belongs to the second axis, which is not the same one any more.
-_POINTWISE = (ARITHMETIC_OPS | UNARY_OPS) - {"PRelu"}
+_POINTWISE = ARITHMETIC_OPS | UNARY_OPS
 #: Ops that work along the axes that their second input names.
 _ALONG_AXES = REDUCTIONS | {"MVN", "NormalizeL2", "Split", "VariadicSplit"}
 

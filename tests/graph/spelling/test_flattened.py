@@ -43,6 +43,7 @@ ALIKE = {
     "dense": dense,
     "bias": lambda rows: ops.add(dense(rows), weights(HIDDEN)),
     "gated": gated,
+    "prelu": lambda rows: ops.prelu(dense(rows), weights(HIDDEN)),
     "softmax": lambda rows: ops.softmax(dense(rows), 1),
     "log softmax": lambda rows: ops.log_softmax(dense(rows), -1),
     "normalised": lambda rows: dense(mvn(rows, 1)),
@@ -55,7 +56,6 @@ ALIKE = {
 APART = {
     "weights in front": lambda rows: ops.matmul(weights(HIDDEN, 3 * TOKENS), rows, False, False),
     "a number for each row": lambda rows: ops.multiply(rows, weights(3 * TOKENS, 1)),
-    "prelu": lambda rows: ops.prelu(rows, weights(CHANNELS)),
     "softmax over rows": lambda rows: ops.softmax(rows, 0),
     "normalised over rows": lambda rows: mvn(rows, 0, 1),
     "centred over rows": lambda rows: ops.subtract(rows, ops.reduce_mean(rows, ints(0), True)),
