@@ -351,6 +351,10 @@ def test_bf16_predictions_of_any_size_keep_every_bit(method, activation):
             assert before.tobytes() == after.tobytes()
 
 
+@pytest.mark.skipif(
+    "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"),
+    reason="the self-check looks at BF16 where the CPU computes in it by itself",
+)
 def test_bf16_predictions_keep_every_bit_where_the_target_is_inside_a_fusion():
     image, features = backbone(channels=64)
     mixed = ops.convolution(features, weights(64, 64, 1, 1, seed=4), [1, 1], [0, 0], [0, 0], [1, 1])
