@@ -72,7 +72,7 @@ def twin(clone: ov.Model, output: ov.Output) -> ov.Output:
 
 
 def with_stand_in(clone: ov.Model, output: ov.Output) -> ov.Node:
-    """Let all readers of the twin of a tensor, results excepted, read a new parameter instead; return the parameter."""
+    """Let all readers of a tensor, results excepted, read a new parameter instead; return the parameter."""
     own, shape = counterpart(clone, output), twin(clone, output).get_partial_shape()
     stand_in = ov.opset13.parameter(shape, output.get_element_type())
     given = stand_in.output(0) if _has_shape_of(own, output) else _reshaped(stand_in.output(0), own)
@@ -85,7 +85,9 @@ def with_stand_in(clone: ov.Model, output: ov.Output) -> ov.Node:
 def _has_shape_of(own: ov.Output, output: ov.Output) -> bool:
     """Return whether a tensor has the shape of another, extents that are dynamic in that one aside."""
     found, wanted = sizes(own) or [], sizes(output) or []
-    return len(found) == len(wanted) and all(extent in (None, own) for own, extent in zip(found, wanted, strict=True))
+    return len(found) == len(wanted) and all(
+        extent is None or extent == other for extent, other in zip(wanted, found, strict=True)
+    )
 
 
 def _reshaped(values: ov.Output, like: ov.Output) -> ov.Output:

@@ -9,7 +9,7 @@ from math import inf, prod
 import openvino as ov
 
 from ov_xai.graph.emit import Emitter
-from ov_xai.graph.spelling.respelling import Respelling, Result
+from ov_xai.graph.spelling.respelling import Replacement, Respelling
 from ov_xai.graph.view import is_weight, sizes
 
 
@@ -23,7 +23,7 @@ def spell_einsums(model: ov.Model, emit: Emitter) -> Iterator[Respelling]:
         with emit.scope(node.get_friendly_name()):
             spelled = _spelled(node, emit)
         if spelled is not None:
-            yield Result.take(node.output(0), spelled)
+            yield Replacement.take(node.output(0), spelled)
 
 
 #: Stand for an axis that a factor of a matrix product has to have, and the equation does not.

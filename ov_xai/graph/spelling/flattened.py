@@ -13,12 +13,12 @@ import openvino as ov
 
 from ov_xai.graph.emit import Emitter
 from ov_xai.graph.spelling.by_token import Apart, applied
-from ov_xai.graph.spelling.respelling import Respelling, Result, Step
+from ov_xai.graph.spelling.respelling import Replacement, Respelling, Step
 from ov_xai.graph.view import Port, is_weight, port, sizes
 
 
 def spell_flattened(model: ov.Model, emit: Emitter) -> Iterator[Respelling]:
-    """Let layers on tokens stand in for layers on flattened tokens, where these are laid out as before in the end.
+    """Let layers on tokens stand in for layers on flattened tokens, where these are laid out again in the end.
 
     What the branch reads in between it reads of the model, which computes it already.
     """
@@ -35,7 +35,7 @@ def spell_flattened(model: ov.Model, emit: Emitter) -> Iterator[Respelling]:
                     known[port(old)] = apart
                     steps.append((old, apart.values))
         if again is not None:
-            yield Result.take(node.output(0), again)
+            yield Replacement.take(node.output(0), again)
     for old, new in steps:
         if (sizes(new) or []).count(None) < 2:
             yield Step.take(old, new, emit)
@@ -55,12 +55,9 @@ def _reshaped(node: ov.Node, known: dict[Port, Apart], emit: Emitter) -> ov.Outp
         laid_out = _is_made(tokens) and len(after) > 1 and after.count(None) < 2
         return emit.reshape(tokens.values, *_shape(after)) if laid_out else None
     shape = [*before, *[1] * ones]
-    if shape.count(None) < 2:
-        values = (
-            tokens.values
-            if len(shape) == len(sizes(tokens.values) or [])
-            else emit.reshape(tokens.values, *_shape(shape))
-        )
+    same = ones + 1 == tokens.own
+    if same or shape.count(None) < 2:
+        values = tokens.values if same else emit.reshape(tokens.values, *_shape(shape))
         known[port(node.output(0))] = Apart(values, tokens.origin, 1 + ones)
     return None
 

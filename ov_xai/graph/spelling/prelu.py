@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import openvino as ov
 
 from ov_xai.graph.emit import Emitter
-from ov_xai.graph.spelling.respelling import Respelling, Result
+from ov_xai.graph.spelling.respelling import Replacement, Respelling
 from ov_xai.graph.view import rank, sizes
 
 
@@ -27,4 +27,4 @@ def spell_prelus(model: ov.Model, emit: Emitter) -> Iterator[Respelling]:
                 slope = emit.reshape(slope, 1, extents[0] or 1, *[1] * (depth - 2))
             positive = emit.relu(x)
             spelled = emit.add(positive, emit.multiply(slope, emit.subtract(x, positive)))
-        yield Result.take(node.output(0), spelled)
+        yield Replacement.take(node.output(0), spelled)

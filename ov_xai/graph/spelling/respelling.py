@@ -20,14 +20,14 @@ class Respelling(Protocol):
 
 
 @dataclass(frozen=True)
-class Result:
+class Replacement:
     """A tensor of a model and the one that is read in its stead."""
 
     old: ov.Output
     new: ov.Output
 
     @classmethod
-    def take(cls, old: ov.Output, new: ov.Output) -> Result:
+    def take(cls, old: ov.Output, new: ov.Output) -> Replacement:
         """Let everything that reads `old` read `new`, whose node gets the name of the other."""
         _hand_over(old, new)
         new.get_node().set_friendly_name(old.get_node().get_friendly_name())
@@ -39,7 +39,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Step:
-    """A tensor on the way to a result, and that of the model which holds the same values in another shape.
+    """A tensor on the way to a replacement, and that of the model which holds the same values in another shape.
 
     Attributes:
         old: that of the model.
