@@ -4,6 +4,8 @@ import numpy as np
 import openvino as ov
 
 F32 = {"INFERENCE_PRECISION_HINT": "f32"}
+#: The precisions in which predictions keep every bit: FP32, and what the CPU computes in by itself.
+PRECISIONS = (F32,) if ov.Core().get_property("CPU", "INFERENCE_PRECISION_HINT") == ov.Type.f32 else (F32, {})
 
 #: Of a map's range, the closed form may differ from the literal perturbation by this much in FP32.
 MAP_TOLERANCE = 1e-4

@@ -10,7 +10,7 @@ from ov_xai import Method, Normalise, insert, read_manifest, save
 from ov_xai.graph.io import read_model
 from ov_xai.graph.trial import sample_inputs
 from tests.conftest import zoo_folder
-from tests.helpers import F32, assert_maps_equal, output, run
+from tests.helpers import PRECISIONS, assert_maps_equal, output, run
 from tests.reference.class_maps import class_maps
 
 pytestmark = pytest.mark.zoo
@@ -126,7 +126,7 @@ def test_detector(name, path_of, tmp_path):
     assert (manifest.classes, tuple(manifest.unused_classes)) == (expected.classes, expected.unused)
     assert manifest.exact_outputs
     shipped = [insert(model, self_check=False), insert(model, method=Method.EIGEN_CAM, self_check=False)]
-    for config in (F32, {}):
+    for config in PRECISIONS:
         before = run(model, inputs, config)
         for other in shipped:
             for old, new in zip(before, run(other, inputs, config), strict=False):

@@ -6,7 +6,7 @@ import pytest
 from ov_xai import InsertionRequest, Mask, Method, Normalise, Score, insert, read_manifest, save
 from ov_xai.graph.io import read_model
 from ov_xai.graph.trial import sample_inputs
-from tests.helpers import F32, SCORE_ROUNDING, assert_levels_equal, assert_maps_equal, output, run
+from tests.helpers import PRECISIONS, SCORE_ROUNDING, assert_levels_equal, assert_maps_equal, output, run
 from tests.reference.mosaic import literal_logits, maps_from_logits, target_values, to_u8
 from tests.reference.unsupervised import activation_map, eigen_cam
 
@@ -105,7 +105,7 @@ def test_original_outputs_keep_every_bit(name, zoo):
     patched = {
         request: insert(path, request, self_check=False) for request in REQUESTS[: 2 if name in TOKENS else None]
     }
-    for config in (F32, {}):
+    for config in PRECISIONS:
         before = run(model, inputs, config)
         for request, other in patched.items():
             after = run(other, inputs, config)

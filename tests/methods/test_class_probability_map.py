@@ -6,7 +6,7 @@ import pytest
 
 from ov_xai import InsertionRequest, Method, Normalise, insert, read_manifest
 from tests.detectors import FORMS, GRIDS, SEGMENTS, SIZE, levels_of_sizes, segmenter, segmenter_with_auxiliary
-from tests.helpers import F32, assert_levels_equal, assert_maps_equal, output, run
+from tests.helpers import PRECISIONS, assert_levels_equal, assert_maps_equal, output, run
 from tests.reference.class_maps import class_maps, softmax
 from tests.reference.mosaic import to_u8
 
@@ -104,7 +104,7 @@ def test_predictions_keep_every_bit(form):
     inputs = [images(seed=2)]
     requests = ({}, {"top_k": few(known)}, {"method": Method.ACTIVATION_MAP}, {"method": Method.EIGEN_CAM})
     patched = [insert(model, feature_vector=True, self_check=False, **request) for request in requests]
-    for config in (F32, {}):
+    for config in PRECISIONS:
         before = run(model, inputs, config)
         for other in patched:
             for old, new in zip(before, run(other, inputs, config), strict=False):
