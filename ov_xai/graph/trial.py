@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
-from ov_xai.graph.view import sizes, upstream
+from ov_xai.graph.view import pattern_of, sizes, upstream
 
 Array = npt.NDArray[Any]
 
@@ -91,8 +91,7 @@ def _has_shape_of(own: ov.Output, output: ov.Output) -> bool:
 
 
 def _reshaped(values: ov.Output, like: ov.Output) -> ov.Output:
-    shape = [-1 if extent is None else extent for extent in sizes(like) or []]
-    return ov.opset13.reshape(values, np.array(shape, np.int64), False).output(0)
+    return ov.opset13.reshape(values, np.array(pattern_of(sizes(like) or []), np.int64), False).output(0)
 
 
 def bypass(output: ov.Output) -> None:

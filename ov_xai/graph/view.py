@@ -36,6 +36,11 @@ def sizes(output: ov.Output) -> list[int | None] | None:
     return [None if dim.is_dynamic else int(dim.get_length()) for dim in shape]
 
 
+def pattern_of(extents: Iterable[int | None]) -> list[int]:
+    """Return extents as a Reshape takes them: -1 for a dynamic one."""
+    return [-1 if extent is None else extent for extent in extents]
+
+
 def rank(output: ov.Output) -> int | None:
     """Return the number of axes, or None when it is dynamic."""
     shape = sizes(output)

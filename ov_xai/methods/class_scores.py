@@ -11,7 +11,7 @@ from ov_xai.analysis.axes import Role, has_role
 from ov_xai.analysis.detectors.class_head import ClassHead, Level
 from ov_xai.analysis.scores import Activation
 from ov_xai.graph.emit import Emitter
-from ov_xai.graph.view import Port, port, sizes
+from ov_xai.graph.view import Port, pattern_of, port, sizes
 from ov_xai.methods.level_scores import BATCH, MAP_AXES, SCORE, Scores, TableReader
 
 #: Stands for the places of all levels, on the axis that joins them.
@@ -145,7 +145,7 @@ class ClassScores:
     def _without_anchors(self, part: _Part, anchors: int) -> _Part:
         """Return the largest scores of all anchors, which every level has as many of, innermost: at once for all."""
         values, axis = part.scores.values, part.scores.axes.index(_JOINED)
-        shape = [-1 if extent is None else extent for extent in sizes(values) or []]
+        shape = pattern_of(sizes(values) or [])
         apart = self._emit.reshape(values, *shape[:axis], shape[axis] // anchors, anchors, *shape[axis + 1 :])
         best = Scores(self._emit.reduce_max(apart, axis + 1), part.scores.axes)
         levels = {

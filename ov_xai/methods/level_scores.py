@@ -10,7 +10,7 @@ from ov_xai.analysis.axes import Role
 from ov_xai.analysis.detectors.class_head import Level
 from ov_xai.analysis.scores import Activation
 from ov_xai.graph.emit import Emitter
-from ov_xai.graph.view import Port, port, sizes
+from ov_xai.graph.view import Port, pattern_of, port, sizes
 
 BATCH, ROWS, COLUMNS = Role.BATCH.value, Role.Y.value, Role.X.value
 #: What axes of scores count, besides the batch, rows and columns of the grid; any other word is an anchor.
@@ -152,5 +152,5 @@ class TableReader:
                 parts.extend((factor.role.value, factor.size) for segment in axis for factor in segment)
         if [extent for _, extent in parts] != extents:
             # One dynamic extent, the batch, is what is left.
-            values = self._emit.reshape(values, *(-1 if extent is None else extent for _, extent in parts))
+            values = self._emit.reshape(values, *pattern_of(extent for _, extent in parts))
         return Scores(values, tuple(name for name, _ in parts))

@@ -14,7 +14,7 @@ import openvino as ov
 from ov_xai.graph.emit import Emitter
 from ov_xai.graph.spelling.by_token import Apart, applied
 from ov_xai.graph.spelling.respelling import Replacement, Respelling, Step
-from ov_xai.graph.view import Port, is_weight, port, sizes
+from ov_xai.graph.view import Port, is_weight, pattern_of, port, sizes
 
 
 def spell_flattened(model: ov.Model, emit: Emitter) -> Iterator[Respelling]:
@@ -53,11 +53,11 @@ def _reshaped(node: ov.Node, known: dict[Port, Apart], emit: Emitter) -> ov.Outp
     # [1, T, C] may be flattened tokens, or those of a single image laid out.
     if ones is None or (ones == 0 and len(after) > 2 and _is_made(tokens)):
         laid_out = _is_made(tokens) and len(after) > 1 and after.count(None) < 2
-        return emit.reshape(tokens.values, *_shape(after)) if laid_out else None
+        return emit.reshape(tokens.values, *pattern_of(after)) if laid_out else None
     shape = [*before, *[1] * ones]
     same = ones + 1 == tokens.own
     if same or shape.count(None) < 2:
-        values = tokens.values if same else emit.reshape(tokens.values, *_shape(shape))
+        values = tokens.values if same else emit.reshape(tokens.values, *pattern_of(shape))
         known[port(node.output(0))] = Apart(values, tokens.origin, 1 + ones)
     return None
 
@@ -88,7 +88,3 @@ def _ones_behind(shape: list[int | None], channels: int | None) -> int | None:
 def _is_made(tokens: Apart) -> bool:
     """Return whether a layer made these values, which would otherwise be read where they come from."""
     return port(tokens.values) != port(tokens.origin)
-
-
-def _shape(extents: list[int | None]) -> list[int]:
-    return [-1 if extent is None else extent for extent in extents]

@@ -9,7 +9,7 @@ from typing import Protocol
 import openvino as ov
 
 from ov_xai.graph.emit import Emitter
-from ov_xai.graph.view import node_key, sizes
+from ov_xai.graph.view import node_key, pattern_of, sizes
 
 
 class Respelling(Protocol):
@@ -62,9 +62,8 @@ class Step:
     def give_back(self) -> None:
         readers = list(self._others())
         if readers:
-            shape = [-1 if extent is None else extent for extent in sizes(self.new) or []]
             with self.emit.scope(self.old.get_node().get_friendly_name()):
-                shaped = self.emit.reshape(self.old, *shape)
+                shaped = self.emit.reshape(self.old, *pattern_of(sizes(self.new) or []))
             for reader in readers:
                 reader.replace_source_output(shaped)
 

@@ -14,7 +14,7 @@ import openvino as ov
 from ov_xai.analysis.axes import batch_axis
 from ov_xai.analysis.links import SELECTIONS, Positions, carried_axis, dropped_axes, links, taken_positions
 from ov_xai.graph.kinds import RESHAPING_OPS
-from ov_xai.graph.view import constant_value, rank, sizes
+from ov_xai.graph.view import constant_value, pattern_of, rank, sizes
 from ov_xai.perturbation.context import Context
 from ov_xai.perturbation.forms import Form, Refusal, Rows, Shared, Tokens
 from ov_xai.perturbation.rules.attention import attention, product_of_two
@@ -98,7 +98,7 @@ def _reshaped(node: ov.Node, form: Tokens, ctx: Context) -> list[Form] | Refusal
     onto = carried_axis(before, form.axis, after)
     if onto is None or after.count(None) > 1:
         return _refusal(node, "tokens are joined with another axis")
-    pattern: list[int | ov.Output] = [-1 if extent is None else extent for extent in after]
+    pattern: list[int | ov.Output] = [*pattern_of(after)]
     values: dict[int, ov.Output] = {}
     for position, value in form.values.items():
         single = (sizes(value) or [])[form.axis] == 1
