@@ -34,7 +34,7 @@ class ExplainOptions:
         render: how maps are drawn.
         labels: one per class; None takes those in the model.
         device: OpenVINO device name.
-        requests: inferences in flight; None lets OpenVINO choose.
+        requests: inferences in flight; None takes twice as many as OpenVINO advises.
         resume: keep what an earlier run with the same settings wrote, and go on behind it.
         report: also write `report.html`, one page with everything.
         safe: try the model in a process of its own first; see `insert`.

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -32,7 +33,8 @@ from ov_xai.runtime.records import (
 )
 from ov_xai.runtime.session import Session
 
-_THREADS = 2
+#: With fewer images in a window, reading, inference and writing would wait for each other.
+_LEAST_AHEAD = 3
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -54,7 +56,7 @@ class DumpOptions:
     resume: bool = False
     settings: str = ""
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Return a short hash of everything that changes the results."""
         return hashlib.sha256(f"{self.settings}|{self.render}".encode()).hexdigest()[:16]
@@ -197,18 +199,18 @@ _Explaining: TypeAlias = "Future[_Explained | _Unreadable]"
 
 
 def _pipeline(session: Session, files: Iterable[ImageFile], root: Path, options: DumpOptions) -> Generator[Record]:
-    ahead = len(session.queue) + _THREADS
-    readers, writers = ThreadPoolExecutor(_THREADS), ThreadPoolExecutor(_THREADS)
+    ahead = max(_LEAST_AHEAD, len(session.queue))
+    workers = ThreadPoolExecutor(ahead)
     try:
 
         def read(file: ImageFile) -> _Reading:
-            return readers.submit(_read, session, file)
+            return workers.submit(_read, session, file)
 
         def infer(reading: _Reading) -> _Explaining:
             return _infer(session, reading.result())
 
         def write(explaining: _Explaining) -> Future[Record]:
-            return writers.submit(_write, explaining.result(), root, options)
+            return workers.submit(_write, explaining.result(), root, options)
 
         reading = windowed(read, files, ahead)
         explaining = windowed(infer, reading, ahead)
@@ -216,8 +218,7 @@ def _pipeline(session: Session, files: Iterable[ImageFile], root: Path, options:
             yield writing.result()
     finally:
         session.wait()
-        readers.shutdown(cancel_futures=True)
-        writers.shutdown(cancel_futures=True)
+        workers.shutdown(cancel_futures=True)
 
 
 def _read(session: Session, file: ImageFile) -> _Read | _Unreadable:

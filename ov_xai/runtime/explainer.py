@@ -51,6 +51,7 @@ class Explainer:
         safe_names: label -> the same as part of a file name.
         wanted: the classes the caller names; None for all or the predicted ones.
         read: finds the predictions in the outputs.
+        outputs: how many outputs the patched model has.
         index: name of an output -> its index.
         masks: index of the output with the masks that take the place of the maps; None for the maps.
     """
@@ -61,6 +62,7 @@ class Explainer:
     safe_names: Mapping[str, str]
     wanted: Sequence[int] | None
     read: Reader
+    outputs: int
     index: Mapping[str, int]
     masks: int | None
 
@@ -71,7 +73,7 @@ class Explainer:
 
     def explain(self, request: ov.InferRequest, prepared: Prepared) -> Explanation:
         """Return the explanation of a finished request; results are copied out of its tensors."""
-        outputs = [np.asarray(tensor.data) for tensor in request.output_tensors]
+        outputs = [np.asarray(request.get_output_tensor(index).data) for index in range(self.outputs)]
         reading = self.read(outputs, prepared.placement)
         maps, shown = self._maps(outputs, reading, prepared.placement)
         safe = {name: self.safe_names.get(name) or safe_labels([name])[0] for name in maps} if self._class_wise else {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,24 @@ class Reading:
     confidences: Mapping[int, float]
 
 
+@dataclass(frozen=True)
+class ClassConfidences(Mapping[int, float]):
+    """Class index -> confidence, of all classes of a classifier: f64 [K], looked up one by one."""
+
+    probabilities: Array
+
+    def __getitem__(self, index: int) -> float:
+        if not 0 <= index < len(self.probabilities):
+            raise KeyError(index)
+        return float(self.probabilities[index])
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self.probabilities)))
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
+
+
 #: Reads the outputs of one image, in the order of the model's outputs.
 Reader = Callable[[Sequence[Array], Placement], Reading]
 
@@ -75,11 +93,13 @@ class ClassReader:
         scores = outputs[self.output].reshape(-1).astype(np.float64)
         confidences = to_probabilities(scores, self.activation, self.multilabel)
         sure = np.flatnonzero(confidences >= self.threshold)
-        candidates = sure if len(sure) else np.arange(len(confidences))
-        order = np.lexsort((self._ranks(outputs, len(confidences))[candidates], -confidences[candidates]))
-        shown = candidates[order[: max(1, len(sure))]].tolist()
+        candidates = sure if len(sure) else _best(confidences)
+        if len(candidates) > 1:
+            ranks = self._ranks(outputs, len(confidences))
+            candidates = candidates[np.lexsort((ranks[candidates], -confidences[candidates]))]
+        shown = candidates[: max(1, len(sure))].tolist()
         best = [Prediction(i, label_of(self.labels, i), float(confidences[i])) for i in shown]
-        return Reading(best, dict(enumerate(confidences.tolist())))
+        return Reading(best, ClassConfidences(confidences))
 
     def _ranks(self, outputs: Sequence[Array], classes: int) -> Array:
         """Return where each class stands among those of equal confidence, i64 [K].
@@ -91,6 +111,12 @@ class ClassReader:
             listed = outputs[self.best].reshape(-1)
             ranks[listed] = np.arange(-len(listed), 0)
         return ranks
+
+
+def _best(confidences: Array) -> Array:
+    """Return the classes of the highest confidence; all where it is not a number."""
+    best = np.flatnonzero(confidences == confidences.max())
+    return best if len(best) else np.arange(len(confidences))
 
 
 def to_probabilities(scores: Array, activation: str, multilabel: bool) -> Array:

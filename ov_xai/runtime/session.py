@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
+from openvino.properties import optimal_number_of_infer_requests
 
 from ov_xai.arguments import texts
 from ov_xai.errors import InputError, ModelMismatchError, RequestError, UnsupportedModelError, XaiError
@@ -55,7 +56,8 @@ class Session:
         labels: one per class, in the order of the class indices or label ids; None takes those in the model.
         choice: which classes are explained.
         overrides: what differs from the model's own `model_info`.
-        requests: inferences in flight in `map`; None lets OpenVINO choose.
+        requests: inferences in flight in `map`; None takes twice as many as OpenVINO advises, because a request also
+            waits for its results to be read.
         config: further properties for `compile_model`.
         instance_masks: make class-wise maps of the masks among the model's outputs, where it has some; the map that
             was inserted is not shown.
@@ -106,11 +108,12 @@ class Session:
             dict(zip(self.labels, safe_labels(self.labels), strict=True)),
             wanted,
             reader,
+            len(self._compiled.outputs),
             {name: index for index, output in enumerate(self._compiled.outputs) for name in output.get_names()},
             masks,
         )
         self._queue: ov.AsyncInferQueue | None = None
-        self._requests = requests or 0
+        self._requests = requests
 
     # -- construction ----------------------------------------------------------------------------------------------
 
@@ -226,7 +229,8 @@ class Session:
     def queue(self) -> ov.AsyncInferQueue:
         """OpenVINO's queue of inference requests, made when first used."""
         if self._queue is None:
-            self._queue = ov.AsyncInferQueue(self._compiled, self._requests)
+            requests = self._requests or 2 * self._compiled.get_property(optimal_number_of_infer_requests())
+            self._queue = ov.AsyncInferQueue(self._compiled, requests)
             self._queue.set_callback(_deliver)
         return self._queue
 

@@ -43,3 +43,20 @@ def test_of_equal_scores_the_one_with_a_map_comes_first(best):
     reading = reader([scores, np.array([best])], PLACEMENT)
     first = next(index for index in best if index != 2)
     assert [item.index for item in reading.predictions] == [first, 4 - first]
+
+
+@pytest.mark.parametrize("best", [None, 1])
+def test_below_the_threshold_the_best_class_is_still_shown(best):
+    reader = ClassReader(0, "sigmoid", True, LABELS, 0.95, best=best)
+    reading = reader([np.array([[0.2, 0.9, 0.05, 0.9]], np.float32), np.array([[3]])], PLACEMENT)
+    assert [item.index for item in reading.predictions] == [1 if best is None else 3]
+
+
+def test_scores_that_are_no_numbers_still_make_a_prediction():
+    assert [item.index for item in read(np.full(4, np.nan), "sigmoid").predictions] == [0]
+
+
+def test_confidences_are_those_of_the_classes():
+    confidences = read(LOGITS, "none").confidences
+    assert dict(confidences) == {index: confidences[index] for index in range(4)}
+    assert [index in confidences for index in (-1, 0, 3, 4)] == [False, True, True, False]

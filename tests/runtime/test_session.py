@@ -221,6 +221,13 @@ def files_below(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
+@pytest.mark.parametrize("requests", [None, 1, 3])
+def test_requests_are_those_asked_for_or_twice_those_openvino_advises(patched_classifier, requests):
+    streams = 2
+    session = Session(patched_classifier, requests=requests, config={"NUM_STREAMS": streams})
+    assert len(session.queue) == (requests or 2 * streams)
+
+
 def test_opencv_keeps_the_number_of_its_threads(session, photos, tmp_path):
     before, during = cv2.getNumThreads(), []
     try:
