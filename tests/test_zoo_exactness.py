@@ -37,6 +37,11 @@ TOKENS = {
     "mobilevit_xxs": ((2, 3), 0),
 }
 ALL = [*FLOAT, *INT8, *TOKENS]
+#: Networks that are here by another route too.
+ROUTES = (
+    "resnet18_onnx resnet18_te resnet18_softmax resnet18_ppp_u8nhwc resnet18_dyn mobilenetv3_small_100_dyn "
+    "vit_tiny_patch16_224_te vit_tiny_patch16_224_onnx vit_tiny_patch16_224_dyn swin_tiny_patch4_window7_224_onnx"
+).split()
 REQUESTS = (
     InsertionRequest(),
     InsertionRequest(method=Method.EIGEN_CAM, feature_vector=True),
@@ -45,6 +50,11 @@ REQUESTS = (
 )
 #: Of a transformer only so many masks are tried literally: each takes a run of the whole network.
 SAMPLED_MASKS = 24
+
+
+def networks(names):
+    """Return names as parameters: of what the route hardly matters for, each network by one route, the rest is slow."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in ROUTES else name for name in names]
 
 
 @pytest.mark.parametrize("name", FLOAT + INT8)
@@ -124,7 +134,7 @@ def channel_scale(model, target):
     return constants[0].get_data()
 
 
-@pytest.mark.parametrize("name", TOKENS)
+@pytest.mark.parametrize("name", networks(TOKENS))
 def test_unsupervised_maps_of_tokens_equal_numpy(name, zoo):
     path, (places, before) = zoo(name), TOKENS[name]
     model = read_model(path)
@@ -139,7 +149,7 @@ def test_unsupervised_maps_of_tokens_equal_numpy(name, zoo):
         assert_maps_equal(found, expected.reshape(found.shape), 1e-4)
 
 
-@pytest.mark.parametrize("name", FLOAT + INT8)
+@pytest.mark.parametrize("name", networks(FLOAT + INT8))
 def test_unsupervised_maps_equal_numpy(name, zoo):
     path = zoo(name)
     model = read_model(path)
@@ -152,7 +162,7 @@ def test_unsupervised_maps_equal_numpy(name, zoo):
         assert_maps_equal(found, expected.reshape(found.shape), 1e-4)
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", networks(ALL))
 def test_insertion_gives_the_same_bytes_and_a_small_file(name, zoo, tmp_path):
     path = zoo(name)
     for attempt in ("a", "b"):

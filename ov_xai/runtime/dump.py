@@ -199,8 +199,9 @@ _Explaining: TypeAlias = "Future[_Explained | _Unreadable]"
 
 
 def _pipeline(session: Session, files: Iterable[ImageFile], root: Path, options: DumpOptions) -> Generator[Record]:
-    ahead = max(_LEAST_AHEAD, len(session.queue))
-    workers = ThreadPoolExecutor(ahead)
+    inferences = max(_LEAST_AHEAD, len(session.queue))
+    tasks = max(2, inferences // 2)  # as many as OpenVINO runs at once: more would only take its processors away
+    workers = ThreadPoolExecutor(tasks)
     try:
 
         def read(file: ImageFile) -> _Reading:
@@ -212,9 +213,9 @@ def _pipeline(session: Session, files: Iterable[ImageFile], root: Path, options:
         def write(explaining: _Explaining) -> Future[Record]:
             return workers.submit(_write, explaining.result(), root, options)
 
-        reading = windowed(read, files, ahead)
-        explaining = windowed(infer, reading, ahead)
-        for writing in windowed(write, explaining, ahead):
+        reading = windowed(read, files, tasks)
+        explaining = windowed(infer, reading, inferences)
+        for writing in windowed(write, explaining, tasks):
             yield writing.result()
     finally:
         session.wait()

@@ -259,6 +259,9 @@ class Session:
         request = self._compiled.create_infer_request()
         try:
             request.infer({self.preprocessing.position: job.prepared.tensor})
+            # With a single thread the CPU plugin loses the error too, and leaves the outputs of a new request empty.
+            if 0 in request.get_tensor(SALIENCY_MAP).shape:
+                raise RuntimeError("it gave an empty map")
         except RuntimeError as error:
             width, height = job.prepared.placement.input_wh
             job.future.set_exception(

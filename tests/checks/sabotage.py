@@ -124,7 +124,7 @@ def reordered_outputs(model):
 
 
 def output_of_another_type(model):
-    put(model, first_name(model), ops.convert(value_of(model, first_name(model)), "f64"))
+    put(model, first_name(model), ops.convert(value_of(model, first_name(model)), "f16"))
 
 
 def slightly_other_output(model):
