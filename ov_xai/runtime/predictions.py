@@ -46,7 +46,7 @@ class Reading:
     confidences: Mapping[int, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ClassConfidences(Mapping[int, float]):
     """Class index -> confidence, of all classes of a classifier: f64 [K], looked up one by one."""
 

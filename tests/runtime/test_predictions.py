@@ -58,5 +58,5 @@ def test_scores_that_are_no_numbers_still_make_a_prediction():
 
 def test_confidences_are_those_of_the_classes():
     confidences = read(LOGITS, "none").confidences
-    assert dict(confidences) == {index: confidences[index] for index in range(4)}
+    assert confidences == {index: confidences[index] for index in range(4)}
     assert [index in confidences for index in (-1, 0, 3, 4)] == [False, True, True, False]

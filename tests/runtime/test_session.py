@@ -190,6 +190,19 @@ def test_small_models_without_any_information(batch):
     assert "assumed" in session.preprocessing.describe()
 
 
+@pytest.mark.parametrize("side", [16, 24])
+def test_the_best_classes_of_a_model_of_any_size(side):
+    """The number of their maps is not in the model's shapes."""
+    model = classifier("mean")
+    model.reshape([1, 3, -1, -1])
+    patched = insert(model, top_k=2)
+    photo = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    explanation = Session(patched)(photo)
+    classes = output(patched, [photo.astype(np.float32).transpose(2, 0, 1)[None]], "saliency_classes", config={})
+    assert explanation.predictions[0].index == classes[0, 0]
+    assert next(iter(explanation.maps)) == f"class {classes[0, 0]}"
+
+
 @pytest.mark.parametrize(
     ("info", "color"),
     [
