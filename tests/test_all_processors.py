@@ -2,15 +2,14 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from ov_xai import insert, save
+from tests.conftest import ROOT
 from tests.helpers import PRECISIONS
 from tests.models import classifier
 
-ROOT = Path(__file__).parent.parent
 MODELS = (
     "resnet18 mobilenetv3_small_100 efficientnet_b0 convnext_atto vgg11 resnet18_int8 vit_tiny_patch16_224 "
     "swin_tiny_patch4_window7_224 yolov8n yolox_nano ssdlite320_mbv3"

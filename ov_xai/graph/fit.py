@@ -49,12 +49,12 @@ def _faults(model: ov.Model, manifest: Manifest) -> Iterator[str]:
 
 
 def _faults_of_maps(shape: list[int | None] | None, manifest: Manifest) -> Iterator[str]:
-    class_wise = manifest.score is not None
+    class_wise, count = manifest.score is not None, manifest.top_k or manifest.classes
     if shape is None or len(shape) != (_CLASS_WISE_RANK if class_wise else _PER_IMAGE_RANK):
         yield f"maps of shape {shape} are not maps per {'class' if class_wise else 'image'}"
-    # Where height and width are dynamic, OpenVINO does not infer the number of maps of the best classes.
-    elif class_wise and shape[1] not in (None, manifest.top_k or manifest.classes):
-        yield f"there are {shape[1]} maps for {manifest.top_k or manifest.classes} classes"
+    # Where height and width are counted at run time, OpenVINO infers no extent of what is laid out on them.
+    elif class_wise and shape[1] not in (None, count):
+        yield f"there are {shape[1]} maps for {count} classes"
 
 
 def _faults_of_readout(shapes: list[list[int | None] | None], readout: Readout) -> Iterator[str]:

@@ -257,21 +257,24 @@ class Session:
         The queue loses the error of a size that does not fit, and never calls back (OpenVINO 2026.4).
         """
         request = self._compiled.create_infer_request()
+        fault = None
         try:
             request.infer({self.preprocessing.position: job.prepared.tensor})
-            # With a single thread the CPU plugin loses the error too, and leaves the outputs of a new request empty.
-            if 0 in request.get_tensor(SALIENCY_MAP).shape:
-                raise RuntimeError("it gave an empty map")
         except RuntimeError as error:
+            fault = reason_of(error)
+        # With a single thread the CPU plugin loses the error too, and leaves the outputs of a new request empty.
+        if fault is None and 0 in request.get_tensor(SALIENCY_MAP).shape:
+            fault = "it gave an empty map"
+        if fault is None:
+            _deliver(request, job)
+        else:
             width, height = job.prepared.placement.input_wh
             job.future.set_exception(
                 InputError(
-                    f"The model cannot run on an image of {width}x{height}: {reason_of(error)}. Fix its size before "
+                    f"The model cannot run on an image of {width}x{height}: {fault}. Fix its size before "
                     "patching (`ov.Model.reshape`), or give images of a size that fits."
                 )
             )
-        else:
-            _deliver(request, job)
         return job.future
 
     def wait(self) -> None:
